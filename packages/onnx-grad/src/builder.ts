@@ -1,0 +1,428 @@
+/** @file Writes nodes into a graph. Knows every value's static shape, folds what is constant, so a rule reads like its formula. */
+import { ShapeError, UnsupportedOpError } from './errors.ts';
+import { toNumeric, toTensor } from './evaluate/array.ts';
+import { type DataType, emptyGraph, type Graph, type Node, sizeOf, type Tensor } from './graph.ts';
+import { operators } from './operators/index.ts';
+import { broadcastShapes, type AttributeValues, readAttributes } from './operators/operator.ts';
+import type { Value } from './value.ts';
+
+export type AttributeInput = number | string | readonly number[] | Tensor | undefined;
+
+export interface Slicing {
+  /** First element along each of `axes`. */
+  starts: readonly number[];
+  /** One past the last element. */
+  ends: readonly number[];
+  axes: readonly number[];
+  /** Positive strides; 1 when left out. Reversal is `reverse`, because a provider computes negative steps wrongly. */
+  steps?: readonly number[];
+}
+
+/**
+ * Appends nodes to a graph whose shapes are static.
+ *
+ * @example
+ * const g = new GraphBuilder();
+ * const x = g.input('x', 'float32', [2, 3]);
+ * g.output(g.reduceSum(g.mul(x, x), [1]), 'squared_norm');
+ * const bytes = writeModel(g.graph);
+ */
+export class GraphBuilder {
+  readonly graph: Graph;
+  readonly #values = new Map<string, Value>();
+  readonly #producers = new Map<string, Node>();
+  readonly #scalars = new Map<string, Value>();
+  #counter = 0;
+
+  /**
+   * @param graph a specialised graph to continue (it is modified), or nothing for an empty one
+   * @param parameters initializers that count as variables: they are neither folded nor assumed constant
+   */
+  constructor(graph: Graph = emptyGraph('graph'), parameters: Iterable<string> = []) {
+    this.graph = graph;
+    const variables = new Set(parameters);
+    for (const { name, dtype, shape } of graph.inputs) {
+      if (shape === undefined || shape.some((d) => typeof d !== 'number')) {
+        throw new ShapeError(`input '${name}' has no static shape: specialize the graph first`);
+      }
+      this.#values.set(name, { name, dtype, shape: shape as readonly number[] });
+    }
+    for (const [name, tensor] of graph.initializers) {
+      const { dtype, shape } = tensor;
+      if (this.#values.has(name)) continue;
+      this.#values.set(name, variables.has(name) ? { name, dtype, shape } : { name, dtype, shape, constant: tensor });
+    }
+    for (const node of graph.nodes) this.#register(node);
+  }
+
+  /** The value called `name`; throws when there is none. */
+  value(name: string): Value {
+    const value = this.#values.get(name);
+    if (value === undefined) throw new ShapeError(`the graph has no value named '${name}'`);
+    return value;
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** The node that computes a value; undefined for inputs and constants. */
+  producer(value: Value): Node | undefined {
+    return this.#producers.get(value.name);
+  }
+
+  input(name: string, dtype: DataType, shape: readonly number[]): Value {
+    if (this.#values.has(name)) throw new ShapeError(`the graph already has a value named '${name}'`);
+    const value: Value = { name, dtype, shape };
+    this.graph.inputs.push({ name, dtype, shape });
+    this.#values.set(name, value);
+    return value;
+  }
+
+  /** A trained tensor: stored with the graph under its own name, and never folded into others. */
+  parameter(name: string, tensor: Tensor): Value {
+    if (this.#values.has(name)) throw new ShapeError(`the graph already has a value named '${name}'`);
+    const value: Value = { name, dtype: tensor.dtype, shape: tensor.shape };
+    this.graph.initializers.set(name, tensor);
+    this.#values.set(name, value);
+    return value;
+  }
+
+  /** Declares a graph output, renamed through an Identity when `name` differs from the value's own. */
+  output(value: Value, name: string = value.name): Value {
+    let result = value;
+    if (name !== value.name || this.producer(value) === undefined) {
+      const target = name === value.name ? this.#fresh('output') : name;
+      if (this.#values.has(target)) throw new ShapeError(`the graph already has a value named '${target}'`);
+      result = this.#emit('Identity', [value], {}, [target])[0]!;
+    }
+    this.graph.outputs.push({ name: result.name, dtype: result.dtype, shape: result.shape });
+    return result;
+  }
+
+  tensor(tensor: Tensor): Value {
+    return { name: this.#fresh('constant'), dtype: tensor.dtype, shape: tensor.shape, constant: tensor };
+  }
+
+  /** A float constant: a number (rank 0) or numbers with a shape, of the type of `like` (float32 when left out). */
+  constant(content: number | readonly number[], shape: readonly number[] = [], like?: { dtype: DataType }): Value {
+    const dtype = like?.dtype ?? 'float32';
+    if (typeof content === 'number' && shape.length === 0) {
+      const key = `${dtype} ${Object.is(content, -0) ? '-0' : content}`;
+      const known = this.#scalars.get(key);
+      if (known !== undefined) return known;
+      const value = this.tensor(toTensor({ dtype, shape, data: Float64Array.of(content) }));
+      this.#scalars.set(key, value);
+      return value;
+    }
+    const data =
+      typeof content === 'number' ? new Float64Array(sizeOf(shape)).fill(content) : Float64Array.from(content);
+    return this.tensor(toTensor({ dtype, shape, data }));
+  }
+
+  /** A vector of 64-bit integers, for axes, shapes and indices. */
+  integers(values: readonly number[], shape: readonly number[] = [values.length]): Value {
+    return this.tensor({ dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) });
+  }
+
+  zerosLike(value: Value): Value {
+    return this.constant(0, value.shape, value);
+  }
+
+  /** Adds one node and returns its outputs; when every input is constant, computes them instead. */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, AttributeInput> = {},
+    outputCount = 1,
+  ): Value[] {
+    const names = Array.from({ length: outputCount }, () => this.#fresh(op));
+    return this.#emit(op, inputs, attributes, names);
+  }
+
+  /** `node` for the many operators with one output. */
+  op(op: string, inputs: readonly (Value | undefined)[], attributes: Record<string, AttributeInput> = {}): Value {
+    return this.node(op, inputs, attributes)[0]!;
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.op('Add', [a, b]);
+  }
+  sub(a: Value, b: Value): Value {
+    return this.op('Sub', [a, b]);
+  }
+  mul(a: Value, b: Value): Value {
+    return this.op('Mul', [a, b]);
+  }
+  div(a: Value, b: Value): Value {
+    return this.op('Div', [a, b]);
+  }
+  pow(a: Value, b: Value): Value {
+    return this.op('Pow', [a, b]);
+  }
+  neg(x: Value): Value {
+    return this.op('Neg', [x]);
+  }
+  exp(x: Value): Value {
+    return this.op('Exp', [x]);
+  }
+  log(x: Value): Value {
+    return this.op('Log', [x]);
+  }
+  sqrt(x: Value): Value {
+    return this.op('Sqrt', [x]);
+  }
+  abs(x: Value): Value {
+    return this.op('Abs', [x]);
+  }
+  tanh(x: Value): Value {
+    return this.op('Tanh', [x]);
+  }
+  sigmoid(x: Value): Value {
+    return this.op('Sigmoid', [x]);
+  }
+  relu(x: Value): Value {
+    return this.op('Relu', [x]);
+  }
+  square(x: Value): Value {
+    return this.mul(x, x);
+  }
+  /** x · factor, with a plain number. */
+  scale(x: Value, factor: number): Value {
+    return factor === 1 ? x : this.mul(x, this.constant(factor, [], x));
+  }
+  /** x + offset, with a plain number. */
+  offset(x: Value, offset: number): Value {
+    return offset === 0 ? x : this.add(x, this.constant(offset, [], x));
+  }
+  min(a: Value, b: Value): Value {
+    return this.op('Min', [a, b]);
+  }
+  max(a: Value, b: Value): Value {
+    return this.op('Max', [a, b]);
+  }
+  greater(a: Value, b: Value): Value {
+    return this.op('Greater', [a, b]);
+  }
+  greaterOrEqual(a: Value, b: Value): Value {
+    return this.op('GreaterOrEqual', [a, b]);
+  }
+  less(a: Value, b: Value): Value {
+    return this.op('Less', [a, b]);
+  }
+  lessOrEqual(a: Value, b: Value): Value {
+    return this.op('LessOrEqual', [a, b]);
+  }
+  equal(a: Value, b: Value): Value {
+    return this.op('Equal', [a, b]);
+  }
+  not(x: Value): Value {
+    return this.op('Not', [x]);
+  }
+  and(a: Value, b: Value): Value {
+    return this.op('And', [a, b]);
+  }
+  where(condition: Value, a: Value, b: Value): Value {
+    return this.op('Where', [condition, a, b]);
+  }
+  /** −1, 0 or 1. Written with comparisons because the WebGPU provider has no Sign. */
+  sign(x: Value): Value {
+    const zero = this.constant(0, [], x);
+    const negative = this.where(this.less(x, zero), this.constant(-1, [], x), zero);
+    return this.where(this.greater(x, zero), this.constant(1, [], x), negative);
+  }
+  /** `value` where `condition` holds, 0 elsewhere. */
+  mask(condition: Value, value: Value): Value {
+    return this.where(condition, value, this.constant(0, [], value));
+  }
+  cast(x: Value, dtype: DataType): Value {
+    return x.dtype === dtype ? x : this.op('Cast', [x], { to: DATA_TYPE_CODES[dtype] });
+  }
+
+  /** Sum of a list; zeros are left out of sums by the caller. Chained Add, because WebGPU has no Sum. */
+  sum(values: readonly Value[]): Value {
+    return values.reduce((total, value) => this.add(total, value));
+  }
+
+  matmul(a: Value, b: Value): Value {
+    return this.op('MatMul', [a, b]);
+  }
+
+  reduceSum(x: Value, axes: readonly number[], keepDims = false): Value {
+    return this.#reduce('ReduceSum', x, axes, keepDims);
+  }
+  reduceMean(x: Value, axes: readonly number[], keepDims = false): Value {
+    return this.#reduce('ReduceMean', x, axes, keepDims);
+  }
+  reduceMax(x: Value, axes: readonly number[], keepDims = false): Value {
+    return this.#reduce('ReduceMax', x, axes, keepDims);
+  }
+  reduceMin(x: Value, axes: readonly number[], keepDims = false): Value {
+    return this.#reduce('ReduceMin', x, axes, keepDims);
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x;
+    return this.op('Reshape', [x, this.integers(shape)]);
+  }
+  transpose(x: Value, permutation: readonly number[]): Value {
+    if (permutation.every((axis, index) => axis === index)) return x;
+    return this.op('Transpose', [x], { perm: permutation });
+  }
+  /** Transpose of the last two axes. */
+  matrixTranspose(x: Value): Value {
+    const order = x.shape.map((_, axis) => axis);
+    order.push(...order.splice(-2).reverse());
+    return this.transpose(x, order);
+  }
+  unsqueeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
+  }
+  squeeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
+  }
+  expand(x: Value, shape: readonly number[]): Value {
+    return sameShape(x.shape, shape) ? x : this.op('Expand', [x, this.integers(shape)]);
+  }
+  concat(values: readonly Value[], axis: number): Value {
+    return values.length === 1 ? values[0]! : this.op('Concat', values, { axis });
+  }
+  split(x: Value, lengths: readonly number[], axis: number): Value[] {
+    if (lengths.length === 1) return [x];
+    return this.node('Split', [x, this.integers(lengths)], { axis }, lengths.length);
+  }
+  slice(x: Value, { starts, ends, axes, steps = axes.map(() => 1) }: Slicing): Value {
+    const whole = axes.every((axis, i) => starts[i] === 0 && ends[i]! >= x.shape[axis]! && steps[i] === 1);
+    if (whole) return x;
+    return this.op('Slice', [x, ...[starts, ends, axes, steps].map((list) => this.integers(list))]);
+  }
+  /** Zeros around x: `before` and `after` give a count for every axis; negative counts crop. */
+  pad(x: Value, before: readonly number[], after: readonly number[]): Value {
+    if ([...before, ...after].every((count) => count === 0)) return x;
+    return this.op('Pad', [x, this.integers([...before, ...after]), this.constant(0, [], x)]);
+  }
+  gather(x: Value, indices: Value, axis: number): Value {
+    return this.op('Gather', [x, indices], { axis });
+  }
+  /** x in reverse order along each axis given. */
+  reverse(x: Value, axes: readonly number[]): Value {
+    return axes.reduce((value, axis) => {
+      const length = value.shape[axis]!;
+      if (length === 1) return value;
+      return this.gather(value, this.integers(Array.from({ length }, (_, i) => length - 1 - i)), axis);
+    }, x);
+  }
+
+  /** Sums x over the axes along which `shape` was broadcast to x's shape: the adjoint of broadcasting. */
+  sumTo(x: Value, shape: readonly number[]): Value {
+    const extra = x.shape.length - shape.length;
+    const axes = x.shape.flatMap((dimension, axis) => {
+      const target = axis < extra ? 1 : shape[axis - extra];
+      return target === 1 && (dimension !== 1 || axis < extra) ? [axis] : [];
+    });
+    return this.reshape(axes.length === 0 ? x : this.reduceSum(x, axes, true), shape);
+  }
+
+  /** Repeats x to the shape it has in a broadcast with `shape`. */
+  broadcast(x: Value, shape: readonly number[]): Value {
+    return this.expand(x, broadcastShapes([x.shape, shape], 'a broadcast'));
+  }
+
+  #reduce(op: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
+    if (axes.length === 0) return x;
+    return this.op(op, [x, this.integers(axes)], { keepdims: keepDims ? 1 : 0 });
+  }
+
+  #fresh(hint: string): string {
+    let name: string;
+    do {
+      this.#counter += 1;
+      name = `${hint}_${this.#counter}`;
+    } while (this.#values.has(name));
+    return name;
+  }
+
+  #emit(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, AttributeInput>,
+    names: string[],
+  ): Value[] {
+    const operator = operators[op];
+    if (operator === undefined) throw new UnsupportedOpError(op, `GraphBuilder cannot write ${op}: it is not in the operator table`);
+    const node: Node = { name: names[0]!, op, domain: '', inputs: inputs.map((v) => v?.name ?? ''), outputs: names, attributes: {} };
+    for (const [name, value] of Object.entries(attributes)) {
+      const entry = operator.attributes[name];
+      if (entry === undefined) throw new ShapeError(`${op} has no attribute '${name}'`);
+      if (value !== undefined) node.attributes[name] = { kind: entry.kind, value } as Node['attributes'][string];
+    }
+    while (node.inputs.length > 0 && node.inputs.at(-1) === '') node.inputs.pop();
+
+    if (op !== 'Identity' && operator.evaluate !== undefined && inputs.every((v) => v === undefined || v.constant)) {
+      const values = readAttributes(operator.attributes, node);
+      const types = operator.infer({ node, attributes: values, inputs, outputCount: names.length });
+      const arrays = operator.evaluate({
+        attributes: values,
+        inputs: inputs.map((v) => v?.constant && toNumeric(v.constant)),
+        outputCount: names.length,
+      });
+      return arrays.map((array, i) => this.tensor(toTensor({ ...array, dtype: types[i]!.dtype, shape: types[i]!.shape })));
+    }
+
+    for (const value of inputs) {
+      if (value === undefined) continue;
+      const known = this.#values.get(value.name);
+      if (known === undefined && value.constant !== undefined) {
+        this.graph.initializers.set(value.name, value.constant);
+        this.#values.set(value.name, value);
+      } else if (known === undefined) {
+        throw new ShapeError(`value '${value.name}' belongs to another graph`);
+      }
+    }
+    this.graph.nodes.push(node);
+    this.#register(node);
+    return names.map((name) => this.value(name));
+  }
+
+  #register(node: Node): void {
+    const operator = node.domain === '' ? operators[node.op] : undefined;
+    if (operator === undefined) {
+      throw new UnsupportedOpError(node.op, `the shapes of ${node.domain}:${node.op} (node '${node.name}') are not known`);
+    }
+    const types = operator.infer({
+      node,
+      attributes: readAttributes(operator.attributes, node),
+      inputs: node.inputs.map((name) => (name === '' ? undefined : this.value(name))),
+      outputCount: node.outputs.length,
+    });
+    node.outputs.forEach((name, index) => {
+      if (name === '') return;
+      const { dtype, shape } = types[index]!;
+      this.#values.set(name, { name, dtype, shape });
+      this.#producers.set(name, node);
+    });
+  }
+}
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((dimension, index) => dimension === b[index]);
+
+/** TensorProto.DataType. */
+export const DATA_TYPE_CODES: Record<DataType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
+};
+
+export type { AttributeValues };

@@ -1,0 +1,20 @@
+/** @file The operators of the canonical set, assembled from the families. */
+import { assemble } from '../assemble.ts';
+import { elementwise } from './elementwise.ts';
+import { movement } from './movement.ts';
+import { normalization } from './normalization.ts';
+import type { Operator } from './operator.ts';
+import { convolution } from './convolution.ts';
+import { linear } from './linear.ts';
+import { pooling } from './pooling.ts';
+import { reduction } from './reduction.ts';
+
+export const operators: Readonly<Record<string, Operator>> = assemble([
+  elementwise,
+  reduction,
+  movement,
+  linear,
+  convolution,
+  pooling,
+  normalization,
+], 'definition');
