@@ -3,7 +3,7 @@ import { ShapeError, UnsupportedOpError } from './errors.ts';
 import { toNumeric, toTensor } from './evaluate/array.ts';
 import { type DataType, emptyGraph, type Graph, type Node, sizeOf, type Tensor } from './graph.ts';
 import { operators } from './operators/index.ts';
-import { broadcastShapes, type AttributeValues, readAttributes } from './operators/operator.ts';
+import { type AttributeValues, broadcastShapes, readAttributes } from './operators/operator.ts';
 import type { Value } from './value.ts';
 
 export type AttributeInput = number | string | readonly number[] | Tensor | undefined;
@@ -129,6 +129,36 @@ export class GraphBuilder {
     return this.constant(0, value.shape, value);
   }
 
+  /**
+   * Writes another specialised graph into this one, with its inputs, and any initializers to be replaced, bound to
+   * values of this graph. Names are kept where they are free. Returns every value of the other graph by its name there.
+   */
+  append(other: Graph, bindings: Readonly<Record<string, Value>>): Map<string, Value> {
+    const values = new Map<string, Value>(Object.entries(bindings));
+    for (const { name } of other.inputs) {
+      if (!values.has(name) && !other.initializers.has(name))
+        throw new ShapeError(`input '${name}' of the appended graph is not bound`);
+    }
+    for (const [name, tensor] of other.initializers) {
+      if (values.has(name)) continue;
+      const known = this.#values.get(name);
+      const own = known === undefined || known.constant === tensor ? name : this.#fresh(name);
+      values.set(name, { name: own, dtype: tensor.dtype, shape: tensor.shape, constant: tensor });
+    }
+    for (const node of other.nodes) {
+      const inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)));
+      const names = node.outputs.map((name) => (name === '' ? '' : this.#values.has(name) ? this.#fresh(name) : name));
+      const attributes = Object.fromEntries(
+        Object.entries(node.attributes).map(([key, attribute]) => [key, attribute.value as AttributeInput]),
+      );
+      const outputs = this.#emit(node.op, inputs, attributes, names);
+      node.outputs.forEach((name, i) => {
+        if (name !== '') values.set(name, outputs[i]!);
+      });
+    }
+    return values;
+  }
+
   /** Adds one node and returns its outputs; when every input is constant, computes them instead. */
   node(
     op: string,
@@ -137,7 +167,7 @@ export class GraphBuilder {
     outputCount = 1,
   ): Value[] {
     const names = Array.from({ length: outputCount }, () => this.#fresh(op));
-    return this.#emit(op, inputs, attributes, names);
+    return this.#emit(op, inputs, attributes, names) as Value[];
   }
 
   /** `node` for the many operators with one output. */
@@ -347,10 +377,18 @@ export class GraphBuilder {
     inputs: readonly (Value | undefined)[],
     attributes: Record<string, AttributeInput>,
     names: string[],
-  ): Value[] {
+  ): (Value | undefined)[] {
     const operator = operators[op];
-    if (operator === undefined) throw new UnsupportedOpError(op, `GraphBuilder cannot write ${op}: it is not in the operator table`);
-    const node: Node = { name: names[0]!, op, domain: '', inputs: inputs.map((v) => v?.name ?? ''), outputs: names, attributes: {} };
+    if (operator === undefined)
+      throw new UnsupportedOpError(op, `GraphBuilder cannot write ${op}: it is not in the operator table`);
+    const node: Node = {
+      name: names[0]!,
+      op,
+      domain: '',
+      inputs: inputs.map((v) => v?.name ?? ''),
+      outputs: names,
+      attributes: {},
+    };
     for (const [name, value] of Object.entries(attributes)) {
       const entry = operator.attributes[name];
       if (entry === undefined) throw new ShapeError(`${op} has no attribute '${name}'`);
@@ -366,7 +404,9 @@ export class GraphBuilder {
         inputs: inputs.map((v) => v?.constant && toNumeric(v.constant)),
         outputCount: names.length,
       });
-      return arrays.map((array, i) => this.tensor(toTensor({ ...array, dtype: types[i]!.dtype, shape: types[i]!.shape })));
+      return arrays.map((array, i) =>
+        this.tensor(toTensor({ ...array, dtype: types[i]!.dtype, shape: types[i]!.shape })),
+      );
     }
 
     for (const value of inputs) {
@@ -381,13 +421,16 @@ export class GraphBuilder {
     }
     this.graph.nodes.push(node);
     this.#register(node);
-    return names.map((name) => this.value(name));
+    return names.map((name) => (name === '' ? undefined : this.value(name)));
   }
 
   #register(node: Node): void {
     const operator = node.domain === '' ? operators[node.op] : undefined;
     if (operator === undefined) {
-      throw new UnsupportedOpError(node.op, `the shapes of ${node.domain}:${node.op} (node '${node.name}') are not known`);
+      throw new UnsupportedOpError(
+        node.op,
+        `the shapes of ${node.domain}:${node.op} (node '${node.name}') are not known`,
+      );
     }
     const types = operator.infer({
       node,

@@ -20,10 +20,15 @@ export interface DifferentiateOptions {
  * const graph = specialize(parseModel(bytes), { input: [1, 3, 224, 224] });
  * const bytesOut = writeModel(differentiate(graph, { of: 'logits', wrt: 'input' }));
  */
-export function differentiate(graph: Graph, { of = graph.outputs[0]?.name, wrt = 'input' }: DifferentiateOptions = {}): Graph {
+export function differentiate(
+  graph: Graph,
+  { of = graph.outputs[0]?.name, wrt = 'input' }: DifferentiateOptions = {},
+): Graph {
   const output = graph.outputs.find((value) => value.name === of);
   if (output === undefined) {
-    throw new ShapeError(`the model has no output '${of}'; it has ${graph.outputs.map((v) => `'${v.name}'`).join(', ')}`);
+    throw new ShapeError(
+      `the model has no output '${of}'; it has ${graph.outputs.map((v) => `'${v.name}'`).join(', ')}`,
+    );
   }
   const names = resolveNames(graph, wrt);
   const copy: Graph = {
@@ -45,7 +50,9 @@ export function differentiate(graph: Graph, { of = graph.outputs[0]?.name, wrt =
 
 /** The names that `'input'`, `'all'` or a list stand for. Shared with `specialize`, which must not fold these away. */
 export function resolveNames(graph: Graph, wrt: 'input' | 'all' | readonly string[]): string[] {
-  const inputs = graph.inputs.filter((input) => isFloat(input.dtype) && !graph.initializers.has(input.name)).map((v) => v.name);
+  const inputs = graph.inputs
+    .filter((input) => isFloat(input.dtype) && !graph.initializers.has(input.name))
+    .map((v) => v.name);
   if (wrt === 'input') return inputs;
   const parameters = [...graph.initializers].filter(([, tensor]) => isFloat(tensor.dtype)).map(([name]) => name);
   if (wrt === 'all') return [...inputs, ...parameters];

@@ -25,7 +25,8 @@ export interface GradientOptions {
  * const [dx] = gradient(g, { of: loss, wrt: [x] }); // 2x
  */
 export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOptions): Value[] {
-  if (!isFloat(of.dtype)) throw new ShapeError(`'${of.name}' is of type ${of.dtype}: only floats can be differentiated`);
+  if (!isFloat(of.dtype))
+    throw new ShapeError(`'${of.name}' is of type ${of.dtype}: only floats can be differentiated`);
   const active = activeNodes(g, of, wrt);
   const cotangents = new Map<string, Value[]>([[of.name, [cotangent ?? g.constant(1, of.shape, of)]]]);
 

@@ -5,7 +5,15 @@
  */
 import { type DataType, sizeOf, type Tensor } from '../graph.ts';
 
-export type Numbers = Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
+export type Numbers =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array;
 
 export interface NumericArray {
   readonly dtype: DataType;
@@ -39,7 +47,11 @@ export function toTensor(array: NumericArray): Tensor {
     case 'int64':
       return { dtype, shape, data: BigInt64Array.from(data as Float64Array as ArrayLike<number>, toBigInt64) };
     case 'uint64':
-      return { dtype, shape, data: BigUint64Array.from(data as ArrayLike<number>, (x) => BigInt(Math.max(0, Math.trunc(x)))) };
+      return {
+        dtype,
+        shape,
+        data: BigUint64Array.from(data as ArrayLike<number>, (x) => BigInt(Math.max(0, Math.trunc(x)))),
+      };
     case 'int32':
       return { dtype, shape, data: Int32Array.from(data) };
     case 'int16':

@@ -14,7 +14,8 @@ export function evaluateGraph(graph: Graph, feeds: Record<string, NumericArray>)
   for (const [name, array] of Object.entries(feeds)) values.set(name, array);
   for (const node of graph.nodes) {
     const operator = operators[node.op];
-    if (operator?.evaluate === undefined) throw new UnsupportedOpError(node.op, `cannot evaluate ${describeNode(node)}`);
+    if (operator?.evaluate === undefined)
+      throw new UnsupportedOpError(node.op, `cannot evaluate ${describeNode(node)}`);
     const inputs = node.inputs.map((name) => (name === '' ? undefined : values.get(name)!));
     const outputs = operator.evaluate({
       attributes: readAttributes(operator.attributes, node),

@@ -64,7 +64,8 @@ export function checkRule(test: RuleCase): void {
     if (input === undefined) return undefined;
     const { shape, dtype = 'float32' } = input;
     const content = input.data ?? testNumbers(sizeOf(shape), i + 1);
-    const numbers = typeof content === 'function' ? Array.from({ length: sizeOf(shape) }, (_, k) => content(k)) : content;
+    const numbers =
+      typeof content === 'function' ? Array.from({ length: sizeOf(shape) }, (_, k) => content(k)) : content;
     if (input.constant) return g.constant([...numbers], shape, { dtype });
     const value = g.input(`x${i}`, dtype, shape);
     const feed = { value, array: { dtype, shape, data: Float64Array.from(numbers) } };
@@ -85,7 +86,10 @@ export function checkRule(test: RuleCase): void {
 
 function weightedSum(g: GraphBuilder, x: Value, seed: number): Value {
   const weights = g.constant(testNumbers(sizeOf(x.shape), seed), x.shape, x);
-  return g.reduceSum(g.mul(x, weights), x.shape.map((_, axis) => axis));
+  return g.reduceSum(
+    g.mul(x, weights),
+    x.shape.map((_, axis) => axis),
+  );
 }
 
 function compare(
@@ -123,9 +127,10 @@ function compare(
     });
     const scale = Math.max(1e-3, ...numeric.map(Math.abs));
     const error = Math.max(0, ...numeric.map((n, i) => Math.abs(n - analytic[i]!))) / scale;
-    expect(error, `${test.op} ${JSON.stringify(test.attributes ?? {})}, ${label}, input ${value.name}`).toBeLessThanOrEqual(
-      test.tolerance ?? 1e-6,
-    );
+    expect(
+      error,
+      `${test.op} ${JSON.stringify(test.attributes ?? {})}, ${label}, input ${value.name}`,
+    ).toBeLessThanOrEqual(test.tolerance ?? 1e-6);
     expect(analytic.length).toBe(numeric.length);
   });
 }
