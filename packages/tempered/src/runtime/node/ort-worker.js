@@ -1,0 +1,30 @@
+/** @file The worker thread that owns ONNX Runtime's sessions in Node, where `session.run` blocks the thread it is on. */
+import { parentPort } from 'node:worker_threads';
+import ort from 'onnxruntime-node';
+import { serve } from '../session-host.js';
+
+const port = parentPort;
+if (port === null) throw new Error('ort-worker.js runs in a worker thread only');
+
+serve(
+  {
+    receive: (listener) => port.on('message', listener),
+    post: (response, transfer) => port.postMessage(response, transfer),
+  },
+  async ({ device, threads = 1 }) => ({
+    InferenceSession: ort.InferenceSession,
+    Tensor: ort.Tensor,
+    keepsOnGpu: device === 'webgpu',
+    sessionOptions: {
+      executionProviders: device === 'webgpu' ? [{ name: 'webgpu', preferredLayout: 'NCHW' }] : ['cpu'],
+      graphOptimizationLevel: 'all',
+      executionMode: 'sequential',
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    },
+    description: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${
+      device === 'webgpu' ? 'WebGPU' : `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+    }`,
+  }),
+);
