@@ -1,20 +1,18 @@
 /** @file The gradient rules, assembled from the families. */
 import { assemble } from '../assemble.ts';
+import { convolution } from './convolution.ts';
+import { creation } from './creation.ts';
 import { elementwise } from './elementwise.ts';
+import { indexing } from './indexing.ts';
+import { linear } from './linear.ts';
 import { movement } from './movement.ts';
 import { normalization } from './normalization.ts';
-import type { Rule } from './rule.ts';
-import { convolution } from './convolution.ts';
-import { linear } from './linear.ts';
+import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
 import { reduction } from './reduction.ts';
+import type { Rule } from './rule.ts';
 
-export const rules: Readonly<Record<string, Rule>> = assemble([
-  elementwise,
-  reduction,
-  movement,
-  linear,
-  convolution,
-  pooling,
-  normalization,
-], 'gradient rule');
+export const rules: Readonly<Record<string, Rule>> = assemble(
+  [elementwise, reduction, movement, indexing, padding, creation, linear, convolution, pooling, normalization],
+  'gradient rule',
+);

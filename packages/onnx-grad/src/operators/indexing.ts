@@ -1,0 +1,109 @@
+/** @file Operators that pick or replace elements by index. */
+import { ShapeError } from '../errors.ts';
+import { describeNode } from '../graph.ts';
+import { numbersOf, optionalNumbers } from './movement.ts';
+import { constantNumbers, normalizeAxis, type Operator, required } from './operator.ts';
+import { copyStrided, emptyLike, selectAlong, stridesOf } from './strided.ts';
+
+/** What a Slice takes of one axis: `count` elements from `start`, `step` apart (never 0, possibly negative). */
+export interface AxisSlice {
+  start: number;
+  step: number;
+  count: number;
+}
+
+/** ONNX's clamping rules: negative positions count from the end, and positions beyond an end mean that end. */
+export function sliceAxis(length: number, start: number, end: number, step: number): AxisSlice {
+  if (step === 0) throw new ShapeError('the step of a Slice must not be 0');
+  const clamp = (position: number, low: number, high: number) =>
+    Math.min(Math.max(position < 0 ? position + length : position, low), high);
+  const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
+  const first = clamp(start, step > 0 ? low : 0, high);
+  const count = length === 0 ? 0 : Math.max(0, Math.ceil((clamp(end, low, high) - first) / step));
+  return { start: count === 0 ? 0 : first, step, count };
+}
+
+/** What a Slice takes of every axis, from its inputs. */
+export function slicesOf(
+  shape: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+  axes: readonly number[] | undefined,
+  steps: readonly number[] | undefined,
+): AxisSlice[] {
+  const slices: AxisSlice[] = shape.map((count) => ({ start: 0, step: 1, count }));
+  starts.forEach((start, i) => {
+    const axis = normalizeAxis(axes?.[i] ?? i, shape.length, 'Slice');
+    slices[axis] = sliceAxis(shape[axis]!, start, ends[i]!, steps?.[i] ?? 1);
+  });
+  return slices;
+}
+
+const slice: Operator = {
+  attributes: {},
+  infer(context) {
+    const { dtype, shape } = required(context, 0);
+    const slices = slicesOf(
+      shape,
+      constantNumbers(context, 1),
+      constantNumbers(context, 2),
+      optionalNumbers(context, 3),
+      optionalNumbers(context, 4),
+    );
+    return [{ dtype, shape: slices.map(({ count }) => count) }];
+  },
+  evaluate(context) {
+    const x = context.inputs[0]!;
+    const slices = slicesOf(
+      x.shape,
+      numbersOf(context, 1)!,
+      numbersOf(context, 2)!,
+      numbersOf(context, 3),
+      numbersOf(context, 4),
+    );
+    const shape = slices.map(({ count }) => count);
+    const strides = stridesOf(x.shape);
+    const data = emptyLike(
+      x.data,
+      shape.reduce((size, d) => size * d, 1),
+    );
+    copyStrided(
+      shape,
+      {
+        data: x.data,
+        offset: slices.reduce((sum, { start }, axis) => sum + start * strides[axis]!, 0),
+        strides: slices.map(({ step }, axis) => step * strides[axis]!),
+      },
+      { data, offset: 0, strides: stridesOf(shape) },
+    );
+    return [{ dtype: x.dtype, shape, data }];
+  },
+};
+
+/** Indices with negative ones counted from the end; a ShapeError when one is out of range. */
+export function normalizeIndices(indices: ArrayLike<number>, length: number, what: string): Int32Array {
+  return Int32Array.from(indices, (index) => {
+    const position = index < 0 ? index + length : index;
+    if (position < 0 || position >= length)
+      throw new ShapeError(`index ${index} of ${what} is out of range for ${length}`);
+    return position;
+  });
+}
+
+const gather: Operator = {
+  attributes: { axis: { kind: 'int', default: 0 } },
+  infer(context) {
+    const { dtype, shape } = required(context, 0);
+    const axis = normalizeAxis(context.attributes.axis, shape.length, describeNode(context.node));
+    return [{ dtype, shape: [...shape.slice(0, axis), ...required(context, 1).shape, ...shape.slice(axis + 1)] }];
+  },
+  evaluate({ inputs, attributes }) {
+    const x = inputs[0]!;
+    const axis = normalizeAxis(attributes.axis, x.shape.length, 'Gather');
+    const indices = normalizeIndices(inputs[1]!.data, x.shape[axis]!, 'Gather');
+    const { dtype, data } = selectAlong(x, axis, indices);
+    return [{ dtype, data, shape: [...x.shape.slice(0, axis), ...inputs[1]!.shape, ...x.shape.slice(axis + 1)] }];
+  },
+};
+
+export const indexing: Record<string, Operator> = { Slice: slice, Gather: gather };

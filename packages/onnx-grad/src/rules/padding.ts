@@ -1,0 +1,47 @@
+/** @file Gradient of Pad. */
+import { toNumeric } from '../evaluate/array.ts';
+import { type PadMode, padCounts, padSources } from '../operators/padding.ts';
+import type { Value } from '../value.ts';
+import type { Rule, RuleContext } from './rule.ts';
+import { selectionAdjoint } from './selection.ts';
+
+const numbers = (value: Value): number[] => Array.from(toNumeric(value.constant!).data);
+
+function countsOf({ inputs, has }: RuleContext): { before: number[]; after: number[] } {
+  return padCounts(inputs[0]!.shape.length, numbers(inputs[1]!), has(3) ? numbers(inputs[3]!) : undefined, 'Pad');
+}
+
+const pad: Rule = (context) => {
+  const { g, dy, inputs, attributes, has } = context;
+  const mode: PadMode = attributes.mode;
+  const { shape } = inputs[0]!;
+  const { before, after } = countsOf(context);
+  const negated = (counts: readonly number[]) => counts.map((count) => 0 - count);
+  return [
+    () => {
+      // A negative count crops what was added, and restores with zeros what was cropped.
+      if (mode === 'constant') return g.pad(dy, negated(before), negated(after));
+      return shape.reduceRight((cotangent, length, axis) => {
+        if (before[axis] === 0 && after[axis] === 0) return cotangent;
+        return selectionAdjoint(g, cotangent, axis, padSources(mode, length, before[axis]!, after[axis]!), length);
+      }, dy);
+    },
+    undefined,
+    has(2)
+      ? () => {
+          const added = g.op('Pad', [
+            g.constant(0, shape, dy),
+            g.integers([...before, ...after]),
+            g.constant(1, [], dy),
+          ]);
+          const total = g.reduceSum(
+            g.mul(dy, added),
+            dy.shape.map((_, axis) => axis),
+          );
+          return g.reshape(total, inputs[2]!.shape);
+        }
+      : undefined,
+  ];
+};
+
+export const padding: Record<string, Rule> = { Pad: pad };
