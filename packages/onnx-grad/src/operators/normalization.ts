@@ -2,12 +2,20 @@
 import { ShapeError } from '../errors.ts';
 import type { NumericArray } from '../evaluate/array.ts';
 import { describeNode, sizeOf } from '../graph.ts';
-import { broadcastShapes, type InferContext, normalizeAxis, type Operator, required } from './operator.ts';
+import { imageLayout } from './image-layout.ts';
+import { LRN } from './local-response.ts';
+import { loss } from './loss.ts';
+import { LpNormalization } from './lp-normalization.ts';
+import { broadcastShapes, type InferContext, likeInput, normalizeAxis, type Operator, required } from './operator.ts';
 
 export interface BatchNormalizationAttributes {
   epsilon: number;
   momentum: number;
   training_mode: number;
+}
+
+export interface InstanceNormalizationAttributes {
+  epsilon: number;
 }
 
 export interface LayerNormalizationAttributes {
@@ -29,11 +37,6 @@ export function moments(count: number, at: (index: number) => number): Moments {
   let variance = 0;
   for (let i = 0; i < count; i++) variance += (at(i) - mean) ** 2;
   return { mean, variance: variance / count };
-}
-
-/** Number of images, channels and elements a channel of an array [N, C, ...]. */
-export function imageLayout(shape: readonly number[]): { images: number; channels: number; area: number } {
-  return { images: shape[0] ?? 1, channels: shape[1] ?? 1, area: sizeOf(shape.slice(2)) };
 }
 
 /** Throws unless each of the inputs listed has one element a channel. */
@@ -144,6 +147,27 @@ const LayerNormalization: Operator = {
   },
 };
 
+const InstanceNormalization: Operator = {
+  attributes: { epsilon: { kind: 'float', default: 1e-5 } },
+  infer(context) {
+    requirePerChannel(context, [1, 2]);
+    return [likeInput(context)];
+  },
+  evaluate({ attributes, inputs }) {
+    const { epsilon } = attributes as InstanceNormalizationAttributes;
+    const [x, scale, bias] = inputs as [NumericArray, NumericArray, NumericArray];
+    const { images, channels, area } = imageLayout(x.shape);
+    const y = new Float64Array(x.data.length);
+    for (let plane = 0; plane < images * channels; plane++) {
+      const c = plane % channels;
+      const { mean, variance } = moments(area, (i) => x.data[plane * area + i]!);
+      const factor = scale.data[c]! / Math.sqrt(variance + epsilon);
+      for (let i = plane * area; i < (plane + 1) * area; i++) y[i] = (x.data[i]! - mean) * factor + bias.data[c]!;
+    }
+    return [{ ...x, data: y }];
+  },
+};
+
 /** The elements of an array repeated to `shape`, which it broadcasts to. */
 function broadcastTo(array: NumericArray, shape: readonly number[]): Float64Array {
   const offset = shape.length - array.shape.length;
@@ -164,4 +188,11 @@ function broadcastTo(array: NumericArray, shape: readonly number[]): Float64Arra
   });
 }
 
-export const normalization: Record<string, Operator> = { BatchNormalization, LayerNormalization };
+export const normalization: Record<string, Operator> = {
+  BatchNormalization,
+  LayerNormalization,
+  InstanceNormalization,
+  LpNormalization,
+  LRN,
+  ...loss,
+};

@@ -1,23 +1,19 @@
 /** @file Gradients of operators that subtract a mean and divide by a deviation. */
 import type { GraphBuilder } from '../builder.ts';
 import { sizeOf } from '../graph.ts';
-import {
-  type BatchNormalizationAttributes,
-  imageLayout,
-  type LayerNormalizationAttributes,
+import { imageLayout } from '../operators/image-layout.ts';
+import type {
+  BatchNormalizationAttributes,
+  InstanceNormalizationAttributes,
+  LayerNormalizationAttributes,
 } from '../operators/normalization.ts';
 import { normalizeAxis } from '../operators/operator.ts';
 import type { Value } from '../value.ts';
+import { LRN } from './local-response.ts';
+import { loss } from './loss.ts';
+import { LpNormalization } from './lp-normalization.ts';
+import { once } from './once.ts';
 import type { Rule, RuleContext } from './rule.ts';
-
-/** Calls a function at most once: several gradients of a node share what it writes. */
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-}
 
 /** Axes and shapes of an array [N, C, ...] whose channels are normalised. */
 function channelwise(x: Value) {
@@ -137,4 +133,32 @@ const LayerNormalization: Rule = ({ g, inputs, attributes, dys, has }) => {
   ];
 };
 
-export const normalization: Record<string, Rule> = { BatchNormalization, LayerNormalization };
+const InstanceNormalization: Rule = ({ g, inputs, attributes, dy }) => {
+  const [x, scale] = inputs as [Value, Value];
+  const { epsilon } = attributes as InstanceNormalizationAttributes;
+  const { axes, shape } = channelwise(x);
+  const area = axes.slice(1);
+  const statistics = once(() => {
+    const centred = g.sub(x, g.reduceMean(x, area, true));
+    const variance = g.reduceMean(g.square(centred), area, true);
+    const inverse = g.div(g.constant(1, [], x), g.sqrt(g.offset(variance, epsilon)));
+    return { whitened: g.mul(centred, inverse), inverse };
+  });
+  return [
+    () => {
+      const { whitened, inverse } = statistics();
+      return whitenedGradient(g, g.mul(dy, g.reshape(scale, shape)), whitened, inverse, area);
+    },
+    () => g.reduceSum(g.mul(dy, statistics().whitened), axes),
+    () => g.reduceSum(dy, axes),
+  ];
+};
+
+export const normalization: Record<string, Rule> = {
+  BatchNormalization,
+  LayerNormalization,
+  InstanceNormalization,
+  LpNormalization,
+  LRN,
+  ...loss,
+};
