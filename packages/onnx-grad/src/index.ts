@@ -3,5 +3,6 @@ export { type DifferentiateOptions, differentiate, resolveNames } from './differ
 export { ModelError, ShapeError, UnsupportedOpError } from './errors.ts';
 export { type GradientOptions, gradient } from './gradient.ts';
 export * from './graph.ts';
+export { type ParseOptions, parseModel } from './parse.ts';
 export type { Value, ValueType } from './value.ts';
 export { type WriteOptions, writeModel } from './write.ts';
