@@ -12,6 +12,8 @@ export interface OpenArguments {
 /** A tensor that stays with the worker. */
 export interface ResidentHandle {
   readonly tensor: number;
+  /** Lies in GPU memory, where `read` does not reach: an Identity program brings it back. */
+  readonly onGpu: boolean;
   readonly dtype: ElementType;
   readonly shape: readonly number[];
 }
@@ -20,11 +22,12 @@ export type Feed = HostTensor | { readonly tensor: number };
 
 /** Every call: what is sent and what comes back. */
 export interface Calls {
-  open: { arguments: OpenArguments; result: { description: string } };
+  open: { arguments: OpenArguments; result: { description: string; gpuTypes: readonly ElementType[] } };
   compile: {
     arguments: { model: Uint8Array };
     result: { program: number; inputNames: readonly string[]; outputNames: readonly string[] };
   };
+  /** `fetch` and `keep` name different outputs. */
   run: {
     arguments: {
       program: number;

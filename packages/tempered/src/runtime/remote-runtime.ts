@@ -2,7 +2,8 @@
 import { DeviceError } from '../errors.ts';
 import { describeEngineError } from './engine-error.ts';
 import type { Calls, Feed, Method, OpenArguments, Request, ResidentHandle, Response } from './protocol.ts';
-import type { HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from './runtime.ts';
+import type { ElementType, HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from './runtime.ts';
+import { smallModel } from './small-model.ts';
 
 /** A worker, whatever the platform calls it. */
 export interface Channel {
@@ -85,18 +86,42 @@ export async function createRemoteRuntime(
     }
   };
 
-  const keep = ({ tensor, dtype, shape }: ResidentHandle): ResidentTensor => {
+  const compileCopy = (model: Uint8Array): Promise<Calls['compile']['result']> => {
+    const copy = model.slice();
+    return call('compile', { model: copy }, [copy.buffer]);
+  };
+
+  /** One Identity program for each element type, kept until the runtime closes. */
+  const identities = new Map<ElementType, Promise<Calls['compile']['result']>>();
+  const runIdentity = async (dtype: ElementType, x: Feed, stays: boolean, transfer: ArrayBuffer[] = []) => {
+    const identity = identities.get(dtype) ?? compileCopy(identityModel(dtype));
+    identities.set(dtype, identity);
+    const { program } = await identity;
+    const names = ['y'];
+    const feeds = { x };
+    return call('run', { program, feeds, fetch: stays ? [] : names, keep: stays ? names : [] }, transfer);
+  };
+
+  const keep = ({ tensor, onGpu, dtype, shape }: ResidentHandle): ResidentTensor => {
+    const fetchCopy = async (): Promise<HostTensor> => {
+      if (!onGpu) return call('read', { tensor });
+      const { fetched } = await runIdentity(dtype, { tensor }, false);
+      return fetched.y!;
+    };
+    let lastRead: Promise<unknown> = Promise.resolve();
     const resident: ResidentTensor = {
       resident: true,
       dtype,
       shape,
-      read: async () => {
+      async read() {
         if (!residents.has(resident)) throw new DeviceError('a resident tensor was read after its release');
-        return call('read', { tensor });
+        const reading = fetchCopy();
+        lastRead = Promise.allSettled([lastRead, reading]);
+        return reading;
       },
-      release: () => {
-        if (!residents.delete(resident) || ended !== undefined) return;
-        call('releaseTensor', { tensor }).catch(ignoreDeath);
+      release() {
+        if (!residents.delete(resident)) return;
+        lastRead.then(() => (ended === undefined ? call('releaseTensor', { tensor }) : null)).catch(ignoreDeath);
       },
     };
     residents.set(resident, tensor);
@@ -116,8 +141,7 @@ export async function createRemoteRuntime(
     const key = await contentHash(model);
     let entry = compiled.get(key);
     if (entry === undefined) {
-      const copy = model.slice();
-      entry = { handle: call('compile', { model: copy }, [copy.buffer]), users: 0 };
+      entry = { handle: compileCopy(model), users: 0 };
       compiled.set(key, entry);
     }
     entry.users += 1;
@@ -132,7 +156,13 @@ export async function createRemoteRuntime(
     entry.handle.then(({ program }) => call('releaseProgram', { program })).catch(ignoreDeath);
   };
 
-  const { description } = await call('open', options).catch(async (error) => {
+  const open = async () => {
+    const opened = await call('open', options);
+    // Some platforms look for the GPU only now; a device that is not there should fail here, not at the first use.
+    if (opened.gpuTypes.length > 0) await runIdentity('float32', PROBE, false);
+    return opened;
+  };
+  const { description, gpuTypes } = await open().catch(async (error) => {
     ended = 'the engine did not start';
     await channel.terminate();
     throw error;
@@ -156,11 +186,12 @@ export async function createRemoteRuntime(
         checkNames(inputNames, Object.keys(feeds), [...fetch, ...keepNames], outputNames);
         const transfer: ArrayBuffer[] = [];
         const sent = Object.fromEntries(inputNames.map((name) => [name, toFeed(name, feeds[name]!, transfer)]));
-        const { fetched, kept } = await call('run', { program, feeds: sent, fetch, keep: keepNames }, transfer);
-        return {
-          fetched,
-          kept: Object.fromEntries(Object.entries(kept).map(([name, handle]) => [name, keep(handle)])),
-        };
+        const only = fetch.filter((name) => !keepNames.includes(name));
+        const result = await call('run', { program, feeds: sent, fetch: only, keep: keepNames }, transfer);
+        const kept = Object.fromEntries(Object.entries(result.kept).map(([name, handle]) => [name, keep(handle)]));
+        const both = fetch.filter((name) => name in kept);
+        const copies = await Promise.all(both.map(async (name) => [name, await kept[name]!.read()] as const));
+        return { fetched: { ...result.fetched, ...Object.fromEntries(copies) }, kept };
       };
 
       return {
@@ -177,7 +208,10 @@ export async function createRemoteRuntime(
 
     async upload(tensor) {
       const transfer: ArrayBuffer[] = [];
-      return keep(await call('upload', { tensor: copyTensor(tensor, transfer) }, transfer));
+      const copy = copyTensor(tensor, transfer);
+      if (!gpuTypes.includes(tensor.dtype)) return keep(await call('upload', { tensor: copy }, transfer));
+      const { kept } = await runIdentity(tensor.dtype, copy, true, transfer);
+      return keep(kept.y!);
     },
 
     async close() {
@@ -190,6 +224,16 @@ export async function createRemoteRuntime(
     },
   };
 }
+
+/** Hands its input of any shape through: the way to and from GPU memory that every platform has. */
+const identityModel = (dtype: ElementType): Uint8Array =>
+  smallModel({
+    inputs: { x: dtype },
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    outputs: { y: dtype },
+  });
+
+const PROBE: HostTensor = { dtype: 'float32', shape: [1], data: new Float32Array(1) };
 
 /** A release that meets a dead worker has nothing left to release. */
 function ignoreDeath(error: unknown): void {

@@ -12,12 +12,18 @@
 /** @typedef {import('./protocol.ts').Calls} Calls */
 
 /**
+ * What WebGPU buffers hold for ONNX Runtime.
+ * @type {readonly HostTensor['dtype'][]}
+ */
+export const GPU_TYPES = ['float32', 'int32', 'int64', 'bool', 'uint8'];
+
+/**
  * What a worker prepares for its device.
  * @typedef {object} Engine
  * @property {typeof import('onnxruntime-common').InferenceSession} InferenceSession
  * @property {typeof import('onnxruntime-common').Tensor} Tensor
  * @property {SessionOptions} sessionOptions
- * @property {boolean} keepsOnGpu whether kept outputs stay in GPU buffers
+ * @property {readonly HostTensor['dtype'][]} gpuTypes element types that can stay in GPU memory; none on a CPU
  * @property {string} description
  */
 
@@ -45,7 +51,7 @@ export function serve({ receive, post }, open) {
         if (request.method === 'open') {
           const engine = await open(request.arguments);
           host = createSessionHost(engine);
-          post({ id: request.id, result: { description: engine.description } }, []);
+          post({ id: request.id, result: { description: engine.description, gpuTypes: engine.gpuTypes } }, []);
           return;
         }
         if (host === undefined) throw new Error('the worker was not opened');
@@ -73,7 +79,12 @@ function createSessionHost(engine) {
   const keep = (tensor) => {
     counter += 1;
     tensors.set(counter, tensor);
-    return { tensor: counter, dtype: elementType(tensor), shape: tensor.dims };
+    return {
+      tensor: counter,
+      onGpu: tensor.location === 'gpu-buffer',
+      dtype: elementType(tensor),
+      shape: tensor.dims,
+    };
   };
   /** @param {number} id */
   const resident = (id) => {
@@ -102,14 +113,14 @@ function createSessionHost(engine) {
           ]),
         );
         const session = await program.sessionFor(keepNames);
-        const outputs = await session.run(inputs, [...new Set([...fetch, ...keepNames])]);
+        const outputs = await session.run(inputs, [...fetch, ...keepNames]);
         const kept = Object.fromEntries(keepNames.map((name) => [name, keep(output(outputs, name))]));
         /** @type {ArrayBuffer[]} */
         const transfer = [];
         /** @type {Record<string, HostTensor>} */
         const fetched = {};
         for (const name of fetch) {
-          const tensor = await toHost(output(outputs, name), keepNames.includes(name));
+          const tensor = await toHost(output(outputs, name), false);
           fetched[name] = tensor;
           transfer.push(tensor.data.buffer);
         }
@@ -153,17 +164,50 @@ function createSessionHost(engine) {
  */
 
 /**
+ * Where an output goes is fixed when a session is created, so a device that keeps tensors in its own memory needs a
+ * session for every set of kept outputs; programs usually have one such set.
  * @param {Engine} engine
  * @param {Uint8Array} model
  * @returns {Promise<CompiledProgram>}
  */
 async function compile(engine, model) {
-  const session = await engine.InferenceSession.create(model, engine.sessionOptions);
+  const { InferenceSession, sessionOptions, gpuTypes } = engine;
+  const first = await InferenceSession.create(model, sessionOptions);
+  const { inputNames, outputNames } = first;
+  const onGpu = new Set(
+    first.outputMetadata.flatMap((o) => (o.isTensor && gpuTypes.some((type) => type === o.type) ? [o.name] : [])),
+  );
+  if (gpuTypes.length === 0) {
+    return { inputNames, outputNames, sessionFor: async () => first, release: () => first.release() };
+  }
+  /** @type {Map<string, Session>} */
+  const sessions = new Map([['', first]]);
+  let firstWasUsed = false;
   return {
-    inputNames: session.inputNames,
-    outputNames: session.outputNames,
-    sessionFor: async () => session,
-    release: () => session.release(),
+    inputNames,
+    outputNames,
+    async sessionFor(keep) {
+      const kept = outputNames.filter((name) => keep.includes(name) && onGpu.has(name));
+      const key = kept.join('\n');
+      firstWasUsed ||= key === '';
+      const known = sessions.get(key);
+      if (known !== undefined) return known;
+      if (!firstWasUsed) {
+        await sessions.get('')?.release();
+        sessions.delete('');
+      }
+      const session = await InferenceSession.create(model, {
+        ...sessionOptions,
+        preferredOutputLocation: Object.fromEntries(
+          outputNames.map((name) => [name, kept.includes(name) ? 'gpu-buffer' : 'cpu']),
+        ),
+      });
+      sessions.set(key, session);
+      return session;
+    },
+    async release() {
+      for (const session of sessions.values()) await session.release();
+    },
   };
 }
 
@@ -192,6 +236,8 @@ function elementType(tensor) {
  * @returns {Promise<{ dtype: HostTensor['dtype'], shape: readonly number[], data: Extract<OrtTensor['data'], HostTensor['data']> & { buffer: ArrayBuffer } }>}
  */
 async function toHost(tensor, copy) {
+  // In Node, getData() of a GPU tensor ends the process.
+  if (tensor.location === 'gpu-buffer') throw new Error('a tensor in GPU memory cannot be read directly');
   const dtype = elementType(tensor);
   const found = /** @type {HostTensor['data']} */ (await tensor.getData());
   const whole = found.buffer instanceof ArrayBuffer && found.byteLength === found.buffer.byteLength;

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { UsageError } from '../../errors.ts';
+import { DeviceError, UsageError } from '../../errors.ts';
 import type { Response } from '../protocol.ts';
 import { type Channel, type ChannelEvents, createRemoteRuntime } from '../remote-runtime.ts';
 import type { Runtime } from '../runtime.ts';
@@ -27,8 +27,15 @@ export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promi
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UsageError(`the number of threads must be a positive integer, not ${threads}`);
   }
-  return createRemoteRuntime(connectWorker, { device, threads });
+  return createRemoteRuntime(connectWorker, { device, threads }).catch((error) => {
+    throw error instanceof DeviceError && /adapter/i.test(error.message) ? new DeviceError(NO_ADAPTER) : error;
+  });
 }
+
+const NO_ADAPTER =
+  'onnxruntime-node found no WebGPU adapter: it needs a Vulkan driver and loader on Linux (packages mesa-vulkan-drivers ' +
+  'and libvulkan1), Direct3D 12 on Windows, Metal on macOS; to render in software on Linux with Chromium installed, set ' +
+  'LD_LIBRARY_PATH=/usr/lib/chromium and VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json';
 
 function connectWorker({ onResponse, onDeath }: ChannelEvents): Channel {
   const worker = new Worker(new URL('./ort-worker.js', import.meta.url));

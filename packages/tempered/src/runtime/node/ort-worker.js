@@ -1,7 +1,7 @@
 /** @file The worker thread that owns ONNX Runtime's sessions in Node, where `session.run` blocks the thread it is on. */
 import { parentPort } from 'node:worker_threads';
 import ort from 'onnxruntime-node';
-import { serve } from '../session-host.js';
+import { GPU_TYPES, serve } from '../session-host.js';
 
 const port = parentPort;
 if (port === null) throw new Error('ort-worker.js runs in a worker thread only');
@@ -14,7 +14,7 @@ serve(
   async ({ device, threads = 1 }) => ({
     InferenceSession: ort.InferenceSession,
     Tensor: ort.Tensor,
-    keepsOnGpu: device === 'webgpu',
+    gpuTypes: device === 'webgpu' ? GPU_TYPES : [],
     sessionOptions: {
       executionProviders: device === 'webgpu' ? [{ name: 'webgpu', preferredLayout: 'NCHW' }] : ['cpu'],
       graphOptimizationLevel: 'all',
