@@ -1,0 +1,54 @@
+/** @file The adjoint of adding up windows, and with it the gradient of AveragePool. */
+import type { GraphBuilder } from '../builder.ts';
+import { sizeOf } from '../graph.ts';
+import { averageDivisors } from '../operators/pooling.ts';
+import type { Window } from '../operators/window.ts';
+import type { Value } from '../value.ts';
+import { interleave, positions, spatialWindow } from './phases.ts';
+import { foldTaps } from './taps.ts';
+
+/** Gradient [N, C, ...image] of AveragePool's input. */
+export function averagePoolGradient(
+  g: GraphBuilder,
+  dy: Value,
+  window: Window,
+  image: readonly number[],
+  includePadding: boolean,
+): Value {
+  const factors = averageDivisors(window, image, includePadding).map((divisor) => 1 / divisor);
+  const uniform = factors.every((factor) => factor === factors[0]);
+  const weighted = uniform
+    ? g.scale(dy, factors[0]!)
+    : g.mul(dy, g.constant([...factors], [1, 1, ...window.output], dy));
+  return spreadWindows(g, weighted, window, image);
+}
+
+/** Adds each element of `values` [N, C, ...output] to every element of its window: [N, C, ...image]. */
+export function spreadWindows(g: GraphBuilder, values: Value, window: Window, image: readonly number[]): Value {
+  const { kernel, strides, dilations, before, output } = window;
+  if (dilations.some((dilation) => dilation !== 1)) {
+    return foldTaps(
+      g,
+      positions(kernel).map(() => values),
+      window,
+      image,
+    );
+  }
+  const stacked = g.reshape(values, [values.shape[0]!, ...kernel.map(() => 1), ...values.shape.slice(1)]);
+  const apart = interleave(
+    g,
+    stacked,
+    strides,
+    kernel.map(() => 0),
+  );
+  const reachable = spatialWindow(
+    g,
+    apart,
+    kernel.map(() => 0),
+    image.map((length, axis) => length + before[axis]!),
+  );
+  // Summing windows of stride 1 is its own adjoint.
+  const pads = [...kernel.map((taps, axis) => taps - 1 - before[axis]!), ...output.map(() => 0)];
+  const means = g.op('AveragePool', [reachable], { kernel_shape: kernel, pads, count_include_pad: 1 });
+  return g.scale(means, sizeOf(kernel));
+}
