@@ -1,0 +1,64 @@
+/** @file Numbers as people read them: one way for the whole report. */
+
+/** 0.9411 → "94.1%". */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+
+/** [0.929, 0.951] → "[92.9, 95.1]", in per cent. */
+export const percentInterval = ({ lower, upper }: { lower: number; upper: number }): string =>
+  `[${(100 * lower).toFixed(1)}, ${(100 * upper).toFixed(1)}]`;
+
+/** As `percent`, but never a rounded certainty: 0.9999 → ">99.9%". */
+export function probability(value: number): string {
+  if (value < 1 && value > 0.9995) return '>99.9%';
+  if (value > 0 && value < 0.0005) return '<0.1%';
+  return percent(value);
+}
+
+/** 20000 → "20,000". */
+export const count = (value: number): string => value.toLocaleString('en-GB', { maximumFractionDigits: 0 });
+
+/** Three significant digits, never scientific between 0.001 and 100,000. */
+export function figure(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1).replace('e+', 'e');
+}
+
+/** 83 → "1 min 23 s". */
+export function duration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}
+
+/** k when ε = k/255 and ε is not simply a short decimal such as 0.2 (which happens to be 51/255). */
+function levels(epsilon: number): number | undefined {
+  const k = Math.round(epsilon * 255);
+  const isShort = Math.abs(epsilon * 100 - Math.round(epsilon * 100)) < 1e-6;
+  return Math.abs(epsilon * 255 - k) < 1e-4 && (k === 0 || !isShort) ? k : undefined;
+}
+
+/** 0.031372… → "8/255"; 0.3 → "0.3". */
+export function epsilon(value: number): string {
+  const k = levels(value);
+  return k === undefined || k === 0 ? String(Number(value.toPrecision(4))) : `${k}/255`;
+}
+
+/** How to label an axis of these ε: in units of 1/255 when all of them are whole multiples, otherwise as they are. */
+export function epsilonScale(values: readonly number[]): { unit: string; label: (value: number) => string } {
+  const whole = values.some((value) => value > 0) && values.every((value) => levels(value) !== undefined);
+  return whole
+    ? { unit: '1/255', label: (value) => String(Math.round(value * 255)) }
+    : { unit: '', label: (value) => String(Number(value.toPrecision(4))) };
+}
+
+const NORMS: Readonly<Record<string, string>> = { linf: 'ℓ∞', l2: 'ℓ2', l1: 'ℓ1' };
+
+/** "linf" → "ℓ∞". */
+export const norm = (name: string): string => NORMS[name] ?? name;
+
+/** ["a", "b", "c"] → "a, b and c". */
+export const list = (items: readonly string[]): string =>
+  items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
