@@ -1,0 +1,49 @@
+/** @file What the browser's two worker files share: each imports its own build of ONNX Runtime and hands it over. */
+import { GPU_TYPES, serve } from '../session-host.js';
+
+/**
+ * @param {Pick<typeof import('onnxruntime-common'), 'InferenceSession' | 'Tensor' | 'env'>} ort
+ * @param {'wasm' | 'webgpu'} device
+ */
+export function serveWeb({ InferenceSession, Tensor, env }, device) {
+  const onGpu = device === 'webgpu';
+  serve(
+    {
+      receive: (listener) => self.addEventListener('message', ({ data }) => listener(data)),
+      post: (response, transfer) => self.postMessage(response, { transfer }),
+    },
+    async ({ threads = navigator.hardwareConcurrency, wasmPaths }) => {
+      // Threads share memory, which a page gets only when it is isolated from other origins.
+      const usable = self.crossOriginIsolated ? threads : 1;
+      env.logLevel = 'error';
+      env.wasm.numThreads = usable;
+      if (wasmPaths !== undefined) env.wasm.wasmPaths = wasmPaths;
+      const adapter = onGpu ? await describeAdapter() : '';
+      return {
+        InferenceSession,
+        Tensor,
+        gpuTypes: onGpu ? GPU_TYPES : [],
+        sessionOptions: {
+          executionProviders: onGpu ? [{ name: 'webgpu', preferredLayout: 'NCHW' }] : ['wasm'],
+          graphOptimizationLevel: 'all',
+          executionMode: 'sequential',
+          logSeverityLevel: 3,
+        },
+        description: `onnxruntime-web ${env.versions.web ?? env.versions.common}, ${
+          onGpu ? `WebGPU (${adapter})` : `WebAssembly, ${usable} ${usable === 1 ? 'thread' : 'threads'}`
+        }`,
+      };
+    },
+  );
+}
+
+async function describeAdapter() {
+  const { gpu } = /** @type {{ gpu?: { requestAdapter(): Promise<{ info?: Record<string, string> } | null> } }} */ (
+    navigator
+  );
+  if (gpu === undefined) throw new Error('this browser has no WebGPU, or the page is not served from a secure address');
+  const adapter = await gpu.requestAdapter();
+  if (adapter === null) throw new Error('this browser found no WebGPU adapter: the GPU or its driver is not supported');
+  const { vendor, architecture, description } = adapter.info ?? {};
+  return [vendor, architecture, description].filter(Boolean).join(' ') || 'unnamed adapter';
+}
