@@ -1,7 +1,7 @@
 /** @file One picture of the shapes data set, without the non-robust pattern. */
 
 import { cosTurns, sinTurns } from '../../portable-math.ts';
-import type { Random } from '../../random.ts';
+import { normalQuantile, type Random } from '../../random.ts';
 import { fillCoverage } from './coverage.ts';
 import { SILHOUETTES } from './silhouettes.ts';
 import { type Colour, contrast, drawColours, drawTexture, fromHsv } from './textures.ts';
@@ -123,16 +123,17 @@ const mix = (a: Colour, b: Colour, share: number): Colour => [
   a[2] + share * (b[2] - a[2]),
 ];
 
-/** The standard deviation of the sum of two bytes. */
-const TWO_BYTES = Math.sqrt((2 * (256 * 256 - 1)) / 12);
+/** A byte as a normal number: the middle of each of 256 slices of equal probability. */
+const BYTE_TO_NORMAL = Float32Array.from({ length: 256 }, (_, byte) => normalQuantile((byte + 0.5) / 256));
 
-/** Adds noise of triangular density: sums of two random bytes. */
 function addNoise(pixels: Float32Array, random: Random, deviation: number): void {
   if (deviation === 0) return;
-  const scale = deviation / 255 / TWO_BYTES;
-  for (let p = 0; p < pixels.length; p += 2) {
-    const bits = random.bits();
-    pixels[p] = pixels[p]! + ((bits & 255) + ((bits >>> 8) & 255) - 255) * scale;
-    pixels[p + 1] = pixels[p + 1]! + (((bits >>> 16) & 255) + (bits >>> 24) - 255) * scale;
+  const scale = deviation / 255;
+  for (let p = 0; p < pixels.length; p += 4) {
+    let bits = random.bits();
+    for (let k = p; k < p + 4; k++) {
+      pixels[k] = pixels[k]! + scale * BYTE_TO_NORMAL[bits & 255]!;
+      bits >>>= 8;
+    }
   }
 }

@@ -20,7 +20,7 @@ export interface ShapesOptions extends Partial<Difficulty> {
   count?: number;
   /** Default: 0. */
   seed?: number;
-  /** Amplitude of the pattern, in levels of 255. Default: 4. */
+  /** Amplitude of the pattern, a whole number of levels of 255. Default: 4. */
   amplitude?: number;
   /** How often the pattern is the one of the picture's own class, in [0, 1]. Default: 0.9; 0.1 in 'conflict'. */
   agreement?: number;
@@ -42,7 +42,7 @@ export const SHAPES_CLASSES: readonly string[] = SILHOUETTES.map(({ name }) => n
  * Makes the shapes data set: 32 × 32 RGB, ten classes in turn (image i shows class i mod 10), with object masks.
  * Image i depends on the seed, the split and i only, so a smaller `count` gives the first images of a larger one.
  *
- * @throws UsageError for a count below 0, or an agreement outside [0, 1].
+ * @throws UsageError for a count, amplitude or agreement out of range.
  * @example
  * const train = shapes({ split: 'train' });
  * const { images, labels } = train.batch([0, 1, 2]);
@@ -52,6 +52,9 @@ export function shapes(options: ShapesOptions): Dataset {
   const { count = split === 'train' ? 20_000 : 2_000, agreement = split === 'conflict' ? 0.1 : 0.9 } = options;
   const difficulty = difficultyOf(options);
   if (!Number.isInteger(count) || count < 0) throw new UsageError(`shapes: count must be a whole number, not ${count}`);
+  if (!Number.isInteger(amplitude) || amplitude < 0 || amplitude > 127) {
+    throw new UsageError(`shapes: amplitude must be a whole number of levels from 0 to 127, not ${amplitude}`);
+  }
   if (!(agreement >= 0 && agreement <= 1))
     throw new UsageError(`shapes: agreement must lie in [0, 1], not ${agreement}`);
 
@@ -72,11 +75,14 @@ export function shapes(options: ShapesOptions): Dataset {
     const choice = choices.split(index);
     const other = (label + 1 + choice.integer(patterns.length - 1)) % patterns.length;
     const pattern = patterns[choice.uniform() < agreement ? label : other]!;
-    const offset = index * 3 * area;
-    for (let p = 0; p < 3 * area; p++) {
-      // The picture is rounded and kept away from the ends of the range first: the pattern always shows in full.
-      const level = Math.round(255 * canvas.pixels[p]!);
-      pixels[offset + p] = Math.max(amplitude, Math.min(255 - amplitude, level)) + amplitude * pattern[p % area]!;
+    for (let channel = 0; channel < 3; channel++) {
+      const source = canvas.pixels.subarray(channel * area, (channel + 1) * area);
+      const offset = (index * 3 + channel) * area;
+      for (let p = 0; p < area; p++) {
+        // Kept away from the ends of the range, so that the pattern always shows in full.
+        const level = Math.max(amplitude, Math.min(255 - amplitude, 255 * source[p]!));
+        pixels[offset + p] = ((level + 0.5) | 0) + amplitude * pattern[p]!;
+      }
     }
     for (let p = 0; p < area; p++) masks[index * area + p] = canvas.object[p]! >= 8 ? 1 : 0;
   }
