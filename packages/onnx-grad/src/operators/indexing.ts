@@ -1,6 +1,7 @@
 /** @file Operators that pick or replace elements by index. */
 import { ShapeError } from '../errors.ts';
-import { describeNode } from '../graph.ts';
+import type { NumericArray } from '../evaluate/array.ts';
+import { describeNode, sizeOf } from '../graph.ts';
 import { numbersOf, optionalNumbers } from './movement.ts';
 import { constantNumbers, normalizeAxis, type Operator, required } from './operator.ts';
 import { copyStrided, emptyLike, selectAlong, stridesOf } from './strided.ts';
@@ -80,15 +81,17 @@ const slice: Operator = {
   },
 };
 
-/** Indices with negative ones counted from the end; a ShapeError when one is out of range. */
-export function normalizeIndices(indices: ArrayLike<number>, length: number, what: string): Int32Array {
-  return Int32Array.from(indices, (index) => {
-    const position = index < 0 ? index + length : index;
-    if (position < 0 || position >= length)
-      throw new ShapeError(`index ${index} of ${what} is out of range for ${length}`);
-    return position;
-  });
+function normalizeIndex(index: number, length: number, what: string): number {
+  const position = index < 0 ? index + length : index;
+  if (position < 0 || position >= length) {
+    throw new ShapeError(`index ${index} of ${what} is out of range for ${length}`);
+  }
+  return position;
 }
+
+/** Indices with negative ones counted from the end; a ShapeError when one is out of range. */
+export const normalizeIndices = (indices: ArrayLike<number>, length: number, what: string): Int32Array =>
+  Int32Array.from(indices, (index) => normalizeIndex(index, length, what));
 
 const gather: Operator = {
   attributes: { axis: { kind: 'int', default: 0 } },
@@ -106,4 +109,104 @@ const gather: Operator = {
   },
 };
 
-export const indexing: Record<string, Operator> = { Slice: slice, Gather: gather };
+/** Where in the data each element of GatherElements' or ScatterElements' indices points, as a flat position. */
+export function elementPositions(
+  indices: NumericArray,
+  dataShape: readonly number[],
+  axis: number,
+  what: string,
+): Int32Array {
+  const strides = stridesOf(dataShape);
+  const along = normalizeIndices(indices.data, dataShape[axis]!, what);
+  const index = dataShape.map(() => 0);
+  let base = 0;
+  for (let i = 0; i < along.length; i++) {
+    along[i] = along[i]! * strides[axis]! + base;
+    for (let k = index.length - 1; k >= 0; k--) {
+      const stride = k === axis ? 0 : strides[k]!;
+      index[k] = index[k]! + 1;
+      base += stride;
+      if (index[k]! < indices.shape[k]!) break;
+      base -= stride * index[k]!;
+      index[k] = 0;
+    }
+  }
+  return along;
+}
+
+/** Where each index tuple of GatherND or ScatterND points: flat positions of blocks of `size` elements. */
+export function blockPositions(
+  indices: NumericArray,
+  dataShape: readonly number[],
+  batchDims: number,
+  what: string,
+): { positions: Int32Array; size: number } {
+  const depth = indices.shape.at(-1)!;
+  const strides = stridesOf(dataShape);
+  const count = sizeOf(indices.shape.slice(0, -1));
+  const batches = sizeOf(dataShape.slice(0, batchDims));
+  const batchSize = sizeOf(dataShape.slice(batchDims));
+  const positions = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    let position = Math.floor((i * batches) / count) * batchSize;
+    for (let k = 0; k < depth; k++) {
+      const axis = batchDims + k;
+      position += normalizeIndex(indices.data[i * depth + k]!, dataShape[axis]!, what) * strides[axis]!;
+    }
+    positions[i] = position;
+  }
+  return { positions, size: sizeOf(dataShape.slice(batchDims + depth)) };
+}
+
+const gatherElements: Operator = {
+  attributes: { axis: { kind: 'int', default: 0 } },
+  infer(context) {
+    const { dtype, shape } = required(context, 0);
+    const indices = required(context, 1).shape;
+    const axis = normalizeAxis(context.attributes.axis, shape.length, describeNode(context.node));
+    if (indices.length !== shape.length || indices.some((d, k) => k !== axis && d > shape[k]!)) {
+      throw new ShapeError(`indices [${indices}] of ${describeNode(context.node)} do not fit the data [${shape}]`);
+    }
+    return [{ dtype, shape: indices }];
+  },
+  evaluate({ inputs, attributes }) {
+    const x = inputs[0]!;
+    const axis = normalizeAxis(attributes.axis, x.shape.length, 'GatherElements');
+    const positions = elementPositions(inputs[1]!, x.shape, axis, 'GatherElements');
+    const data = emptyLike(x.data, positions.length);
+    for (let i = 0; i < positions.length; i++) data[i] = x.data[positions[i]!]!;
+    return [{ dtype: x.dtype, shape: inputs[1]!.shape, data }];
+  },
+};
+
+const gatherND: Operator = {
+  attributes: { batch_dims: { kind: 'int', default: 0 } },
+  infer(context) {
+    const { dtype, shape } = required(context, 0);
+    const indices = required(context, 1).shape;
+    const depth = indices.at(-1) ?? 0;
+    const batchDims: number = context.attributes.batch_dims;
+    if (depth < 1 || batchDims + depth > shape.length) {
+      throw new ShapeError(`indices [${indices}] of ${describeNode(context.node)} do not fit the data [${shape}]`);
+    }
+    return [{ dtype, shape: [...indices.slice(0, -1), ...shape.slice(batchDims + depth)] }];
+  },
+  evaluate({ inputs, attributes }) {
+    const x = inputs[0]!;
+    const indices = inputs[1]!;
+    const { positions, size } = blockPositions(indices, x.shape, attributes.batch_dims, 'GatherND');
+    const data = emptyLike(x.data, positions.length * size);
+    positions.forEach((position, i) => {
+      data.set(x.data.subarray(position, position + size), i * size);
+    });
+    const shape = [...indices.shape.slice(0, -1), ...x.shape.slice(attributes.batch_dims + indices.shape.at(-1)!)];
+    return [{ dtype: x.dtype, shape, data }];
+  },
+};
+
+export const indexing: Record<string, Operator> = {
+  Slice: slice,
+  Gather: gather,
+  GatherElements: gatherElements,
+  GatherND: gatherND,
+};

@@ -11,7 +11,7 @@ import {
   type Operator,
   required,
 } from './operator.ts';
-import { around, copyStrided, emptyLike, stridesOf } from './strided.ts';
+import { around, copyStrided, emptyForAll, emptyLike, permuteAxes, stridesOf } from './strided.ts';
 
 /** The numbers of an evaluated input, or undefined when it is absent. */
 export const numbersOf = (context: EvaluateContext, index: number): number[] | undefined => {
@@ -90,17 +90,7 @@ const transpose: Operator = {
     return [{ dtype, shape: permutation.map((axis) => shape[axis]!) }];
   },
   evaluate({ inputs, attributes }) {
-    const { dtype, shape: before, data: source } = inputs[0]!;
-    const permutation = permutationOf(attributes.perm, before.length);
-    const shape = permutation.map((axis) => before[axis]!);
-    const strides = stridesOf(before);
-    const data = emptyLike(source, source.length);
-    copyStrided(
-      shape,
-      { data: source, offset: 0, strides: permutation.map((axis) => strides[axis]!) },
-      { data, offset: 0, strides: stridesOf(shape) },
-    );
-    return [{ dtype, shape, data }];
+    return [permuteAxes(inputs[0]!, permutationOf(attributes.perm, inputs[0]!.shape.length))];
   },
 };
 
@@ -123,13 +113,13 @@ const concat: Operator = {
   },
   evaluate({ inputs, attributes }) {
     const parts = inputs as readonly NumericArray[];
-    const { dtype, shape: first, data: like } = parts[0]!;
+    const { dtype, shape: first } = parts[0]!;
     const axis = normalizeAxis(attributes.axis, first.length, 'Concat');
     const shape = first.with(
       axis,
       parts.reduce((sum, part) => sum + part.shape[axis]!, 0),
     );
-    const data = emptyLike(like, sizeOf(shape));
+    const data = emptyForAll(parts, sizeOf(shape));
     const { outer, length, inner } = around(shape, axis);
     let offset = 0;
     for (const part of parts) {

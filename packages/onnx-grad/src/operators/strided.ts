@@ -25,6 +25,15 @@ export function emptyLike(data: Numbers, length: number): Numbers {
   return new TypedArray(length);
 }
 
+/**
+ * A zeroed array that holds the elements of all the arrays: double precision when one has it, because constants are
+ * kept in single precision while the reference evaluates everything else in double.
+ */
+export function emptyForAll(arrays: readonly NumericArray[], length: number): Numbers {
+  const widest = arrays.find(({ data }) => data instanceof Float64Array) ?? arrays[0]!;
+  return emptyLike(widest.data, length);
+}
+
 /** The number of elements before and after an axis: an array seen as [outer, length, inner]. */
 export function around(shape: readonly number[], axis: number): { outer: number; length: number; inner: number } {
   const product = (part: readonly number[]) => part.reduce((size, dimension) => size * dimension, 1);
@@ -110,4 +119,20 @@ export function selectAlong(x: NumericArray, axis: number, indices: ArrayLike<nu
     }
   }
   return { dtype: x.dtype, shape, data };
+}
+
+/** x with its axes in the order given. */
+export function permuteAxes(
+  { dtype, shape: before, data: source }: NumericArray,
+  permutation: readonly number[],
+): NumericArray {
+  const shape = permutation.map((axis) => before[axis]!);
+  const strides = stridesOf(before);
+  const data = emptyLike(source, source.length);
+  copyStrided(
+    shape,
+    { data: source, offset: 0, strides: permutation.map((axis) => strides[axis]!) },
+    { data, offset: 0, strides: stridesOf(shape) },
+  );
+  return { dtype, shape, data };
 }

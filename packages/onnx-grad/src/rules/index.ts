@@ -1,5 +1,10 @@
 /** @file The gradient rules, assembled from the families. */
 import { assemble } from '../assemble.ts';
+import { activation } from './activation.ts';
+import { alongAxis } from './along-axis.ts';
+import { blocks } from './blocks.ts';
+import { comparison } from './comparison.ts';
+import { conversion } from './conversion.ts';
 import { convolution } from './convolution.ts';
 import { creation } from './creation.ts';
 import { elementwise } from './elementwise.ts';
@@ -10,9 +15,29 @@ import { normalization } from './normalization.ts';
 import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
 import { reduction } from './reduction.ts';
+import { resizing } from './resize.ts';
 import type { Rule } from './rule.ts';
+import { scattering } from './scattering.ts';
 
 export const rules: Readonly<Record<string, Rule>> = assemble(
-  [elementwise, reduction, movement, indexing, padding, creation, linear, convolution, pooling, normalization],
+  [
+    elementwise,
+    activation,
+    comparison,
+    conversion,
+    reduction,
+    alongAxis,
+    movement,
+    indexing,
+    scattering,
+    padding,
+    blocks,
+    resizing,
+    creation,
+    linear,
+    convolution,
+    pooling,
+    normalization,
+  ],
   'gradient rule',
 );
