@@ -1,4 +1,5 @@
 /** @file Writes nodes into a graph. Knows every value's static shape, folds what is constant, so a rule reads like its formula. */
+import { DATA_TYPE_CODES } from './element-types.ts';
 import { ShapeError, UnsupportedOpError } from './errors.ts';
 import { toNumeric, toTensor } from './evaluate/array.ts';
 import { type DataType, emptyGraph, type Graph, type Node, sizeOf, type Tensor } from './graph.ts';
@@ -98,6 +99,22 @@ export class GraphBuilder {
     }
     this.graph.outputs.push({ name: result.name, dtype: result.dtype, shape: result.shape });
     return result;
+  }
+
+  /** Gives a computed value, and its node, a name of its own. The old name is gone: use the value returned. */
+  rename(value: Value, name: string): Value {
+    const node = this.producer(value);
+    if (node === undefined || this.#values.has(name)) {
+      throw new ShapeError(`cannot rename '${value.name}' to '${name}': it is not computed here, or the name is taken`);
+    }
+    node.outputs = node.outputs.map((output) => (output === value.name ? name : output));
+    node.name = name;
+    this.#values.delete(value.name);
+    this.#producers.delete(value.name);
+    const renamed = { ...value, name };
+    this.#values.set(name, renamed);
+    this.#producers.set(name, node);
+    return renamed;
   }
 
   tensor(tensor: Tensor): Value {
@@ -449,23 +466,5 @@ export class GraphBuilder {
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((dimension, index) => dimension === b[index]);
-
-/** TensorProto.DataType. */
-export const DATA_TYPE_CODES: Record<DataType, number> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-  bfloat16: 16,
-};
 
 export type { AttributeValues };

@@ -1,5 +1,4 @@
 /** @file ONNX element type codes (TensorProto.DataType) and the typed arrays that hold them. */
-import { DATA_TYPE_CODES } from './builder.ts';
 import { ModelError } from './errors.ts';
 import type { DataType, TensorData } from './graph.ts';
 
@@ -25,6 +24,24 @@ export const ARRAY_TYPES: Record<Exclude<DataType, 'string'>, TypedArrayConstruc
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
+};
+
+/** TensorProto.DataType. */
+export const DATA_TYPE_CODES: Record<DataType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  bfloat16: 16,
 };
 
 const DATA_TYPES = new Map(Object.entries(DATA_TYPE_CODES).map(([dtype, code]) => [code, dtype as DataType]));

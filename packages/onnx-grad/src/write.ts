@@ -22,7 +22,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
-import { DATA_TYPE_CODES } from './builder.ts';
+import { DATA_TYPE_CODES } from './element-types.ts';
 import { ModelError } from './errors.ts';
 import type { Attribute, Dimension, FunctionDefinition, Graph, Node, Tensor, ValueInfo } from './graph.ts';
 
