@@ -61,6 +61,27 @@ describe('values agree with ONNX Runtime', () => {
   test.each(gemms)('Gemm %s', (_, attributes, inputs) =>
     checkAgainstOnnxRuntime({ op: 'Gemm', attributes, inputs: shapes(...inputs) }),
   );
+
+  test.each([
+    ['bij,bjk->bik', [2, 3, 4], [2, 4, 5]],
+    ['bhid,bhjd->bhij', [2, 2, 3, 4], [2, 2, 5, 4]],
+    ['ij,jk', [3, 4], [4, 5]],
+    ['ij,ij->', [3, 4], [3, 4]],
+    ['i,j->ji', [3], [4]],
+    ['...ij,...jk->...ik', [2, 5, 3, 4], [2, 5, 4, 2]],
+    ['ii->i', [4, 4]],
+    ['ii', [4, 4]],
+    ['ba', [4, 3]],
+    ['ab,bc,cd->ad', [2, 3], [3, 4], [4, 2]],
+    ['bchw,bkhw->bck', [2, 3, 2, 2], [2, 4, 2, 2]],
+    ['ijk->j', [2, 3, 4]],
+  ])('Einsum %s', (equation, ...inputs) =>
+    checkAgainstOnnxRuntime({
+      op: 'Einsum',
+      attributes: { equation: equation as string },
+      inputs: shapes(...(inputs as number[][])),
+    }),
+  );
 });
 
 test.each([
@@ -117,4 +138,24 @@ test.each([
       inputs.map((shape, i) => g.input(`x${i}`, 'float32', shape)),
     ),
   ).toThrow(ShapeError);
+});
+
+test.each([
+  [
+    'ij,jk->ik',
+    [
+      [3, 4],
+      [5, 6],
+    ],
+  ],
+  ['ij->ijk', [[3, 4]]],
+  ['ij->ii', [[3, 4]]],
+  ['ijk', [[3, 4]]],
+  ['ij,jk', [[3, 4]]],
+  ['i.j', [[3, 4]]],
+  ['i?', [[3, 4]]],
+])('Einsum refuses %s on shapes %j', (equation, inputs) => {
+  const g = new GraphBuilder();
+  const values = inputs.map((shape, i) => g.input(`x${i}`, 'float32', shape));
+  expect(() => g.op('Einsum', values, { equation })).toThrow(ShapeError);
 });

@@ -2,6 +2,7 @@
 import { ShapeError } from '../errors.ts';
 import type { NumericArray } from '../evaluate/array.ts';
 import { describeNode, sizeOf } from '../graph.ts';
+import { Einsum } from './einsum.ts';
 import { broadcastShapes, type InferContext, type Operator, required } from './operator.ts';
 
 export interface GemmAttributes {
@@ -133,4 +134,4 @@ const Gemm: Operator = {
   },
 };
 
-export const linear: Record<string, Operator> = { MatMul, Gemm };
+export const linear: Record<string, Operator> = { MatMul, Gemm, Einsum };

@@ -1,6 +1,7 @@
 /** @file Gradients of matrix products. */
 import { sizeOf } from '../graph.ts';
 import { type GemmAttributes, matrixProduct } from '../operators/linear.ts';
+import { Einsum } from './einsum.ts';
 import type { Rule } from './rule.ts';
 
 /**
@@ -41,4 +42,4 @@ const Gemm: Rule = ({ g, inputs: [a, b, c], attributes, dy }) => {
   ];
 };
 
-export const linear: Record<string, Rule> = { MatMul, Gemm };
+export const linear: Record<string, Rule> = { MatMul, Gemm, Einsum };
