@@ -1,6 +1,6 @@
 /** @file Walks arrays that broadcast to one shape, row by row, so that inner loops stay plain. */
 import { type DataType, sizeOf } from '../graph.ts';
-import type { NumericArray, Numbers } from './array.ts';
+import type { Numbers, NumericArray } from './array.ts';
 
 /** What a row visitor gets: where the row starts in each operand, and how far apart its elements are (0 = repeated). */
 export type RowVisitor = (start: number, length: number, offsets: readonly number[], steps: readonly number[]) => void;
@@ -12,7 +12,10 @@ export type RowVisitor = (start: number, length: number, offsets: readonly numbe
 export function eachRow(shape: readonly number[], operands: readonly (readonly number[])[], visit: RowVisitor): void {
   const total = sizeOf(shape);
   if (total === 0) return;
-  const { lengths, strides } = mergeAxes(shape, operands.map((operand) => broadcastStrides(operand, shape)));
+  const { lengths, strides } = mergeAxes(
+    shape,
+    operands.map((operand) => broadcastStrides(operand, shape)),
+  );
   const length = lengths.at(-1)!;
   const steps = strides.map((stride) => stride.at(-1)!);
   const offsets = operands.map(() => 0);
@@ -101,7 +104,8 @@ export function mapTernary(
   eachRow(shape, [a.shape, b.shape, c.shape], (start, length, offsets, steps) => {
     let [i = 0, j = 0, l = 0] = offsets;
     const [di = 0, dj = 0, dl = 0] = steps;
-    for (let k = start; k < start + length; k++, i += di, j += dj, l += dl) data[k] = f(first[i]!, second[j]!, third[l]!);
+    for (let k = start; k < start + length; k++, i += di, j += dj, l += dl)
+      data[k] = f(first[i]!, second[j]!, third[l]!);
   });
   return { dtype: b.dtype, shape, data };
 }

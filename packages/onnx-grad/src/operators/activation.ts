@@ -1,7 +1,8 @@
 /** @file Activation functions. */
+
+import { ShapeError } from '../errors.ts';
 import { mapBinary, mapUnary } from '../evaluate/broadcast.ts';
 import { sigmoid, softplus } from '../evaluate/functions.ts';
-import { ShapeError } from '../errors.ts';
 import { describeNode, sizeOf } from '../graph.ts';
 import { type AttributeTable, likeInput, type Operator, required } from './operator.ts';
 import { broadcastInputs, commonType, parametric, unary } from './pointwise.ts';
@@ -12,7 +13,7 @@ const floats = (defaults: Record<string, number>): AttributeTable =>
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 
 export const activation: Record<string, Operator> = {
-  Relu: unary((x) => (x < 0 ? 0 : x)),
+  Relu: unary((x) => Math.max(x, 0)),
   Sigmoid: unary(sigmoid),
   Tanh: unary(Math.tanh),
   Softplus: unary(softplus),
@@ -83,7 +84,8 @@ export const activation: Record<string, Operator> = {
         const bound = context.inputs[index];
         if (bound === undefined) continue;
         commonType(context, [0, index]);
-        if (sizeOf(bound.shape) !== 1) throw new ShapeError(`bound ${index} of ${describeNode(context.node)} is no scalar`);
+        if (sizeOf(bound.shape) !== 1)
+          throw new ShapeError(`bound ${index} of ${describeNode(context.node)} is no scalar`);
       }
       return [likeInput(context)];
     },

@@ -135,7 +135,9 @@ export const alongAxis: Record<string, Operator> = {
       const axis = checkedAxis(context);
       const count = constantNumbers(context, 1)[0] ?? 0;
       if (count > (shape[axis] ?? 1)) {
-        throw new ShapeError(`${describeNode(context.node)} asks for ${count} of the ${shape[axis]} elements of axis ${axis}`);
+        throw new ShapeError(
+          `${describeNode(context.node)} asks for ${count} of the ${shape[axis]} elements of axis ${axis}`,
+        );
       }
       const result = shape.map((length, i) => (i === axis ? count : length));
       return [

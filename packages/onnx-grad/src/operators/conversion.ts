@@ -35,7 +35,9 @@ function inferQuantization(context: InferContext): readonly number[] {
   if (sizeOf(scale.shape) !== 1) {
     const axis = normalizeAxis(context.attributes.axis, shape.length, describeNode(context.node));
     if (scale.shape.length !== 1 || scale.shape[0] !== shape[axis]) {
-      throw new ShapeError(`the scale [${scale.shape}] of ${describeNode(context.node)} does not fit axis ${axis} of [${shape}]`);
+      throw new ShapeError(
+        `the scale [${scale.shape}] of ${describeNode(context.node)} does not fit axis ${axis} of [${shape}]`,
+      );
     }
   }
   return shape;
@@ -73,7 +75,10 @@ export const conversion: Record<string, Operator> = {
       const ratio = context.inputs[1]?.constant?.data[0] ?? 0.5;
       const training = context.inputs[2]?.constant?.data[0] ?? 0;
       if (context.inputs[2] !== undefined && (context.inputs[2].constant === undefined || (training && ratio))) {
-        throw new UnsupportedOpError('Dropout', `${describeNode(context.node)} is in training mode; export the model for evaluation`);
+        throw new UnsupportedOpError(
+          'Dropout',
+          `${describeNode(context.node)} is in training mode; export the model for evaluation`,
+        );
       }
       const data = likeInput(context);
       return [data, { dtype: 'bool', shape: data.shape }];

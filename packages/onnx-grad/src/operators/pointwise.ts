@@ -2,7 +2,15 @@
 import { ShapeError } from '../errors.ts';
 import { mapBinary, mapUnary } from '../evaluate/broadcast.ts';
 import { type DataType, describeNode } from '../graph.ts';
-import { type AttributeTable, type AttributeValues, broadcastShapes, type InferContext, likeInput, type Operator, required } from './operator.ts';
+import {
+  type AttributeTable,
+  type AttributeValues,
+  broadcastShapes,
+  type InferContext,
+  likeInput,
+  type Operator,
+  required,
+} from './operator.ts';
 
 /** The shape all inputs broadcast to. */
 export function broadcastInputs(context: InferContext): number[] {

@@ -5,7 +5,12 @@ import { type DataType, describeNode, isFloat, sizeOf } from '../graph.ts';
 import { type AttributeValues, constantNumbers, normalizeAxis, type Operator, required } from './operator.ts';
 
 /** The axes a reduction runs over; none given means all, or none with `noop_with_empty_axes`. */
-export function reducedAxes(axes: readonly number[] | undefined, rank: number, a: AttributeValues, what: string): number[] {
+export function reducedAxes(
+  axes: readonly number[] | undefined,
+  rank: number,
+  a: AttributeValues,
+  what: string,
+): number[] {
   if (axes === undefined || axes.length === 0) {
     return a.noop_with_empty_axes ? [] : Array.from({ length: rank }, (_, axis) => axis);
   }
@@ -27,7 +32,11 @@ const add = (total: number, x: number): number => total + x;
 
 const REDUCTIONS: Record<string, Reduction> = {
   ReduceSum: { start: 0, step: add },
-  ReduceMean: { start: 0, step: add, finish: (total, n, dtype) => (isFloat(dtype) ? total / n : Math.trunc(total / n)) },
+  ReduceMean: {
+    start: 0,
+    step: add,
+    finish: (total, n, dtype) => (isFloat(dtype) ? total / n : Math.trunc(total / n)),
+  },
   ReduceMax: { start: Number.NEGATIVE_INFINITY, step: (total, x) => (x > total || Number.isNaN(x) ? x : total) },
   ReduceMin: { start: Number.POSITIVE_INFINITY, step: (total, x) => (x < total || Number.isNaN(x) ? x : total) },
   ReduceProd: { start: 1, step: (total, x) => total * x },
@@ -66,17 +75,30 @@ const reduce = (evaluate: (x: NumericArray, kept: readonly number[]) => Float64A
     const { dtype, shape } = required(context, 0);
     const given = context.inputs[1] === undefined ? undefined : constantNumbers(context, 1);
     const axes = reducedAxes(given, shape.length, context.attributes, describeNode(context.node));
-    return [{ dtype, shape: context.attributes.keepdims ? keptShape(shape, axes) : shape.filter((_, i) => !axes.includes(i)) }];
+    return [
+      {
+        dtype,
+        shape: context.attributes.keepdims ? keptShape(shape, axes) : shape.filter((_, i) => !axes.includes(i)),
+      },
+    ];
   },
   evaluate: ({ attributes, inputs: [x, given] }) => {
     const { dtype, shape } = x!;
     const axes = reducedAxes(given && Array.from(given.data), shape.length, attributes, 'a reduction');
     const kept = keptShape(shape, axes);
-    return [{ dtype, shape: attributes.keepdims ? kept : shape.filter((_, i) => !axes.includes(i)), data: evaluate(x!, kept) }];
+    return [
+      {
+        dtype,
+        shape: attributes.keepdims ? kept : shape.filter((_, i) => !axes.includes(i)),
+        data: evaluate(x!, kept),
+      },
+    ];
   },
 });
 
 export const reduction: Record<string, Operator> = {
-  ...Object.fromEntries(Object.entries(REDUCTIONS).map(([name, step]) => [name, reduce((x, kept) => fold(x, kept, step))])),
+  ...Object.fromEntries(
+    Object.entries(REDUCTIONS).map(([name, step]) => [name, reduce((x, kept) => fold(x, kept, step))]),
+  ),
   ReduceLogSumExp: reduce(logSumExp),
 };

@@ -4,13 +4,25 @@ import { checkRule, type RuleCase, type RuleInput, testNumbers } from '../testin
 /** Numbers in (low, high), well away from the ends. */
 const between = (low: number, high: number, shape: readonly number[] = [2, 3], seed = 5): RuleInput => ({
   shape,
-  data: testNumbers(shape.reduce((a, b) => a * b, 1), seed).map((u) => low + ((u + 1) / 2) * (high - low)),
+  data: testNumbers(
+    shape.reduce((a, b) => a * b, 1),
+    seed,
+  ).map((u) => low + ((u + 1) / 2) * (high - low)),
 });
 
 const SHAPES: [readonly number[], readonly number[]][] = [
-  [[2, 3], [2, 3]],
-  [[2, 3, 4], [3, 1]],
-  [[1, 3], [2, 1, 1]],
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [
+    [1, 3],
+    [2, 1, 1],
+  ],
   [[], [2, 2]],
 ];
 

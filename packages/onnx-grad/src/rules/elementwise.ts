@@ -35,10 +35,7 @@ const isNumber = (value: Value, number: number): boolean =>
 export const elementwise: Record<string, Rule> = {
   Add: ({ g, dy, inputs: [a, b] }) => [() => g.sumTo(dy, a!.shape), () => g.sumTo(dy, b!.shape)],
   Sub: ({ g, dy, inputs: [a, b] }) => [() => g.sumTo(dy, a!.shape), () => g.neg(g.sumTo(dy, b!.shape))],
-  Mul: ({ g, dy, inputs: [a, b] }) => [
-    () => g.sumTo(g.mul(dy, b!), a!.shape),
-    () => g.sumTo(g.mul(dy, a!), b!.shape),
-  ],
+  Mul: ({ g, dy, inputs: [a, b] }) => [() => g.sumTo(g.mul(dy, b!), a!.shape), () => g.sumTo(g.mul(dy, a!), b!.shape)],
   Div: ({ g, dy, inputs: [a, b], outputs: [y] }) => {
     const quotient = once(() => g.div(dy, b!));
     return [() => g.sumTo(quotient(), a!.shape), () => g.neg(g.sumTo(g.mul(quotient(), y!), b!.shape))];
