@@ -11,7 +11,8 @@ const all = (dataset: Dataset) => Uint32Array.from({ length: dataset.count }, (_
 const bytesOf = (dataset: Dataset) =>
   Uint8Array.from(dataset.batch(all(dataset)).images.data, (v) => Math.round(255 * v));
 const digestOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-const upright = { x: 16, y: 16, scale: 14, cos: 1, sin: 0 };
+// Turned a little (0.96² + 0.28² = 1): sample points along an upright edge would all fall on the same side.
+const pose = { x: 16, y: 16, scale: 14, cos: 0.96, sin: 0.28 };
 const PATTERNS = classPatterns(32);
 
 /** The class whose pattern correlates most with the image. */
@@ -42,7 +43,7 @@ describe('silhouettes', () => {
 
   it.each(SILHOUETTES)('$name fills its area and is centred', ({ outlines }) => {
     const coverage = new Uint8Array(32 * 32);
-    fillCoverage(coverage, 32, outlines, upright);
+    fillCoverage(coverage, 32, outlines, pose);
     const area = coverage.reduce((sum, v) => sum + v, 0) / 16;
     expect(Math.abs(area / 14 ** 2 - 1)).toBeLessThan(0.02);
     for (const along of [(p: number) => p % 32, (p: number) => Math.floor(p / 32)]) {
@@ -53,19 +54,25 @@ describe('silhouettes', () => {
 
   it('fills a square exactly, and leaves the hole of a ring', () => {
     const coverage = new Uint8Array(32 * 32);
-    fillCoverage(coverage, 32, [[-0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -0.5, 0.5]], { ...upright, scale: 3, x: 2.5, y: 2 });
+    fillCoverage(coverage, 32, [[-0.5, -0.5, 0.5, -0.5, 0.5, 0.5, -0.5, 0.5]], {
+      x: 2.5,
+      y: 2,
+      scale: 3,
+      cos: 1,
+      sin: 0,
+    });
     expect([...coverage.subarray(0, 5)]).toEqual([0, 8, 8, 8, 0]);
     expect([...coverage.subarray(32, 37)]).toEqual([0, 16, 16, 16, 0]);
     expect([...coverage.subarray(96, 101)]).toEqual([0, 8, 8, 8, 0]);
     const ring = SILHOUETTES[SHAPES_CLASSES.indexOf('ring')]!;
-    fillCoverage(coverage, 32, ring.outlines, upright);
+    fillCoverage(coverage, 32, ring.outlines, pose);
     expect(coverage[16 * 32 + 16]).toBe(0);
     expect(coverage[16 * 32 + 16 + 7]).toBe(16);
   });
 
   it('cuts what reaches over the frame', () => {
     const coverage = new Uint8Array(32 * 32);
-    fillCoverage(coverage, 32, SILHOUETTES[1]!.outlines, { ...upright, x: -3, y: 40, scale: 100 });
+    fillCoverage(coverage, 32, SILHOUETTES[1]!.outlines, { ...pose, x: -3, y: 40, scale: 100 });
     expect(Math.max(...coverage)).toBe(16);
   });
 });
