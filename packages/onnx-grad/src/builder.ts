@@ -2,6 +2,7 @@
 import { DATA_TYPE_CODES } from './element-types.ts';
 import { ShapeError, UnsupportedOpError } from './errors.ts';
 import { toNumeric, toTensor } from './evaluate/array.ts';
+import { checkTypes, isFoldable, MAX_FOLDED_ELEMENTS } from './fold.ts';
 import { type DataType, emptyGraph, type Graph, type Node, sizeOf, type Tensor } from './graph.ts';
 import { operators } from './operators/index.ts';
 import { type AttributeValues, broadcastShapes, readAttributes } from './operators/operator.ts';
@@ -131,6 +132,10 @@ export class GraphBuilder {
       const value = this.tensor(toTensor({ dtype, shape, data: Float64Array.of(content) }));
       this.#scalars.set(key, value);
       return value;
+    }
+    // A large array of one number is an expression, not data in the file.
+    if (typeof content === 'number' && sizeOf(shape) > MAX_FOLDED_ELEMENTS) {
+      return this.expand(this.constant(content, [], like), shape);
     }
     const data =
       typeof content === 'number' ? new Float64Array(sizeOf(shape)).fill(content) : Float64Array.from(content);
@@ -415,15 +420,17 @@ export class GraphBuilder {
 
     if (op !== 'Identity' && operator.evaluate !== undefined && inputs.every((v) => v === undefined || v.constant)) {
       const values = readAttributes(operator.attributes, node);
-      const types = operator.infer({ node, attributes: values, inputs, outputCount: names.length });
-      const arrays = operator.evaluate({
-        attributes: values,
-        inputs: inputs.map((v) => v?.constant && toNumeric(v.constant)),
-        outputCount: names.length,
-      });
-      return arrays.map((array, i) =>
-        this.tensor(toTensor({ ...array, dtype: types[i]!.dtype, shape: types[i]!.shape })),
-      );
+      const types = checkTypes(node, operator.infer({ node, attributes: values, inputs, outputCount: names.length }));
+      if (isFoldable(op, inputs, types)) {
+        const arrays = operator.evaluate({
+          attributes: values,
+          inputs: inputs.map((v) => v?.constant && toNumeric(v.constant)),
+          outputCount: names.length,
+        });
+        return names.map((_, i) =>
+          this.tensor(toTensor({ ...arrays[i]!, dtype: types[i]!.dtype, shape: types[i]!.shape })),
+        );
+      }
     }
 
     for (const value of inputs) {
@@ -449,12 +456,15 @@ export class GraphBuilder {
         `the shapes of ${node.domain}:${node.op} (node '${node.name}') are not known`,
       );
     }
-    const types = operator.infer({
+    const types = checkTypes(
       node,
-      attributes: readAttributes(operator.attributes, node),
-      inputs: node.inputs.map((name) => (name === '' ? undefined : this.value(name))),
-      outputCount: node.outputs.length,
-    });
+      operator.infer({
+        node,
+        attributes: readAttributes(operator.attributes, node),
+        inputs: node.inputs.map((name) => (name === '' ? undefined : this.value(name))),
+        outputCount: node.outputs.length,
+      }),
+    );
     node.outputs.forEach((name, index) => {
       if (name === '') return;
       const { dtype, shape } = types[index]!;

@@ -1,7 +1,8 @@
 /** @file What a lowering sees: a node of some operator set version, to be written in the canonical one. */
-import type { GraphBuilder } from '../builder.ts';
+import type { AttributeInput, GraphBuilder } from '../builder.ts';
 import { ModelError, UnsupportedOpError } from '../errors.ts';
 import { type Attribute, describeNode, type Node } from '../graph.ts';
+import { operators } from '../operators/index.ts';
 import type { Value } from '../value.ts';
 
 export interface LoweringContext {
@@ -31,13 +32,13 @@ function attributeOf<K extends Attribute['kind']>(
   { node }: LoweringContext,
   name: string,
   kind: K,
-): Extract<Attribute, { kind: K }> | undefined {
+): (Attribute & { kind: K }) | undefined {
   const attribute = node.attributes[name];
   if (attribute === undefined) return undefined;
   if (attribute.kind !== kind) {
     throw new ModelError(`attribute '${name}' of ${describeNode(node)} is of kind ${attribute.kind}, expected ${kind}`);
   }
-  return attribute as Extract<Attribute, { kind: K }>;
+  return attribute as Attribute & { kind: K };
 }
 
 export function intAttribute(context: LoweringContext, name: string): number | undefined;
@@ -76,4 +77,36 @@ export function constantInput(context: LoweringContext, index: number): number[]
 /** "Conv node 'x' (operator set 11) is not supported: <reason>". */
 export function unsupportedForm({ node, version }: LoweringContext, reason: string): UnsupportedOpError {
   return new UnsupportedOpError(node.op, `${describeNode(node)} (operator set ${version}) is not supported: ${reason}`);
+}
+
+interface Changes {
+  /** Inputs to write in place of the node's own. */
+  inputs?: readonly (Value | undefined)[];
+  /** Attributes that the canonical operator does not have, or that `set` replaces. */
+  omit?: readonly string[];
+  set?: Record<string, AttributeInput>;
+}
+
+/** Writes the node as it is, but for the changes named. Never drops an attribute silently. */
+export function copyNode(
+  context: LoweringContext,
+  { inputs = context.inputs, omit = [], set = {} }: Changes = {},
+): Value[] {
+  const { g, node, outputCount } = context;
+  const table = operators[node.op]?.attributes;
+  if (table === undefined) throw unsupportedForm(context, 'its shapes are not known');
+  const attributes: Record<string, AttributeInput> = {};
+  for (const [name, attribute] of Object.entries(node.attributes)) {
+    if (omit.includes(name)) continue;
+    const entry = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (entry === undefined) throw unsupportedForm(context, `its attribute '${name}' is not known`);
+    const fits = attribute.kind === entry.kind || (attribute.kind === 'int' && entry.kind === 'float');
+    if (!fits || attribute.kind === 'graph' || attribute.kind === 'strings') {
+      throw new ModelError(
+        `attribute '${name}' of ${describeNode(node)} is of kind ${attribute.kind}, expected ${entry.kind}`,
+      );
+    }
+    attributes[name] = attribute.value;
+  }
+  return g.node(node.op, inputs, { ...attributes, ...set }, outputCount);
 }

@@ -1,0 +1,105 @@
+/** @file Operators whose axes, bounds or lengths were attributes before they became inputs. */
+import {
+  constantInput,
+  copyNode,
+  floatAttribute,
+  inputAt,
+  intAttribute,
+  intsAttribute,
+  type Lowering,
+  stringAttribute,
+  unsupportedForm,
+} from './lowering.ts';
+
+/** Axes as an attribute up to `before`, as the second input since. */
+const axesInput =
+  (before: number): Lowering =>
+  (context) => {
+    const { g, version, inputs } = context;
+    if (version >= before) return copyNode(context);
+    const axes = intsAttribute(context, 'axes');
+    return copyNode(context, { inputs: [inputs[0], axes && g.integers(axes)], omit: ['axes'] });
+  };
+
+/** Axes default to all; an empty list means all too, unless noop_with_empty_axes says otherwise. */
+const reduce =
+  (before: number): Lowering =>
+  (context) => {
+    const { version, inputs } = context;
+    if (version < before) return axesInput(before)(context);
+    const none = inputs[1] !== undefined && inputs[1].shape[0] === 0;
+    if (!none) return copyNode(context, { omit: inputs[1] === undefined ? [] : ['noop_with_empty_axes'] });
+    if (intAttribute(context, 'noop_with_empty_axes', 0) === 1) return copyNode(context, { inputs: [inputs[0]] });
+    return copyNode(context, { inputs: [inputs[0]], omit: ['noop_with_empty_axes'] });
+  };
+
+const clip: Lowering = (context) => {
+  const { g, version } = context;
+  if (version >= 11) return copyNode(context);
+  const x = inputAt(context, 0);
+  const bound = (name: string) => {
+    const value = floatAttribute(context, name);
+    return value === undefined ? undefined : g.constant(value, [], x);
+  };
+  return copyNode(context, { inputs: [x, bound('min'), bound('max')], omit: ['min', 'max'] });
+};
+
+const slice: Lowering = (context) => {
+  const { g, version } = context;
+  if (version >= 10) return copyNode(context);
+  const x = inputAt(context, 0);
+  const starts = intsAttribute(context, 'starts') ?? [];
+  const ends = intsAttribute(context, 'ends') ?? [];
+  const axes = intsAttribute(context, 'axes') ?? starts.map((_, axis) => axis);
+  return [g.op('Slice', [x, g.integers(starts), g.integers(ends), g.integers(axes)])];
+};
+
+/** Always with the lengths written out. */
+const split: Lowering = (context) => {
+  const { g, version, inputs, outputCount } = context;
+  const x = inputAt(context, 0);
+  const axis = intAttribute(context, 'axis', 0);
+  const length = x.shape.at(axis) ?? 0;
+  const given = version >= 13 ? inputs[1] && constantInput(context, 1) : intsAttribute(context, 'split');
+  const parts = intAttribute(context, 'num_outputs', outputCount);
+  if (parts !== outputCount) throw unsupportedForm(context, `it has ${outputCount} outputs, but num_outputs ${parts}`);
+  const size = Math.ceil(length / parts);
+  const equal = Array.from({ length: parts }, (_, i) => Math.min(size, length - i * size));
+  if (given === undefined && version < 18 && length % parts !== 0) {
+    throw unsupportedForm(context, `${length} elements do not split into ${parts} equal parts`);
+  }
+  return g.node('Split', [x, g.integers(given ?? equal)], { axis }, outputCount);
+};
+
+const pad: Lowering = (context) => {
+  const { g, version } = context;
+  if (stringAttribute(context, 'mode', 'constant') === 'wrap') throw unsupportedForm(context, "the mode 'wrap'");
+  if (version >= 11) return copyNode(context);
+  const x = inputAt(context, 0);
+  const inputs = [
+    x,
+    g.integers(intsAttribute(context, 'pads') ?? []),
+    g.constant(floatAttribute(context, 'value', 0), [], x),
+  ];
+  return copyNode(context, { inputs, omit: ['pads', 'value'] });
+};
+
+const topK: Lowering = (context) => {
+  const { g, version } = context;
+  if (version >= 10) return copyNode(context);
+  return copyNode(context, { inputs: [inputAt(context, 0), g.integers([intAttribute(context, 'k', 1)])], omit: ['k'] });
+};
+
+const reductions = ['L1', 'L2', 'LogSum', 'LogSumExp', 'Max', 'Mean', 'Min', 'Prod', 'SumSquare'];
+
+export const attributesToInputs: Record<string, Lowering> = {
+  Clip: clip,
+  Pad: pad,
+  ReduceSum: reduce(13),
+  ...Object.fromEntries(reductions.map((name) => [`Reduce${name}`, reduce(18)])),
+  Slice: slice,
+  Split: split,
+  Squeeze: axesInput(13),
+  TopK: topK,
+  Unsqueeze: axesInput(13),
+};
