@@ -1,0 +1,29 @@
+import { UsageError } from '../errors.ts';
+import { sizeOf, type Tensor, zeros } from '../tensor.ts';
+import type { Baseline } from './method.ts';
+
+/** The baseline of one image [1, ...]: a constant, each channel's mean, or an image of the same shape. */
+export function resolveBaseline(baseline: Baseline, image: Tensor): Tensor {
+  if (baseline === 'black') return zeros(image.shape);
+  if (baseline === 'white') return { shape: image.shape, data: new Float32Array(image.data.length).fill(1) };
+  if (baseline === 'mean') return channelMeans(image);
+  const wanted = image.shape.slice(1);
+  const shape = baseline.shape.length === image.shape.length ? baseline.shape.slice(1) : baseline.shape;
+  if (shape.join() !== wanted.join() || sizeOf(shape) !== baseline.data.length) {
+    throw new UsageError(
+      `the baseline has shape [${baseline.shape.join(', ')}]; it must be one input, [${wanted.join(', ')}]`,
+    );
+  }
+  return { shape: image.shape, data: baseline.data };
+}
+
+function channelMeans(image: Tensor): Tensor {
+  const [, channels = 1, ...rest] = image.shape;
+  const area = sizeOf(rest);
+  const result = zeros(image.shape);
+  for (let c = 0; c < channels; c++) {
+    const plane = image.data.subarray(c * area, (c + 1) * area);
+    result.data.fill(plane.reduce((a, b) => a + b, 0) / area, c * area, (c + 1) * area);
+  }
+  return result;
+}

@@ -1,0 +1,51 @@
+/** @file The architectures by name. */
+import { emptyGraph, GraphBuilder, type Value } from 'onnx-grad';
+import { createRandom } from '../../random.ts';
+import type { ModelDescription } from '../classifier.ts';
+import type { Network } from '../layers.ts';
+import { cifarResnet18 } from './cifar-resnet18.ts';
+import { mnistCnn } from './mnist-cnn.ts';
+import { smallCnn } from './small-cnn.ts';
+
+/** Writes a network applied to `x`, [1, C, H, W], and returns its logits, [1, classes]. */
+export type Architecture = (net: Network, x: Value, classes: number) => Value;
+
+export const architectures = {
+  'small-cnn': smallCnn,
+  'mnist-cnn': mnistCnn,
+  'cifar-resnet18': cifarResnet18,
+} as const satisfies Record<string, Architecture>;
+
+export type ArchitectureName = keyof typeof architectures;
+
+export interface CreateModelOptions {
+  architecture: ArchitectureName;
+  /** Channels, height, width. */
+  inputShape: readonly [number, number, number];
+  classes: readonly string[];
+  /** Of the initial weights. Default 0. */
+  seed?: number;
+  name?: string;
+}
+
+/**
+ * A freshly initialised model with a symbolic batch size. Equal seeds give equal weights on every platform.
+ *
+ * @example
+ * const model = createModel({ architecture: 'small-cnn', inputShape: [3, 32, 32], classes: ['cat', 'dog'] });
+ */
+export function createModel({
+  architecture,
+  inputShape,
+  classes,
+  seed = 0,
+  name = architecture,
+}: CreateModelOptions): ModelDescription {
+  const g = new GraphBuilder(emptyGraph(name));
+  const x = g.input('input', 'float32', [1, ...inputShape]);
+  const logits = architectures[architecture]({ g, random: createRandom(seed, 'weights') }, x, classes.length);
+  g.graph.inputs = [{ name: 'input', dtype: 'float32', shape: ['N', ...inputShape] }];
+  g.graph.outputs = [{ name: logits.name, dtype: 'float32', shape: ['N', classes.length] }];
+  g.graph.metadata['tempered.architecture'] = architecture;
+  return { name, graph: g.graph, input: 'input', logits: logits.name, inputShape, classes };
+}

@@ -1,0 +1,57 @@
+import type { HostTensor } from '../runtime/runtime.ts';
+import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
+
+/** Images a run when the caller does not say: enough to fill the cores, but no more than two million values. */
+export function defaultBatchSize(inputShape: readonly number[]): number {
+  return Math.max(1, Math.min(50, Math.floor(2 ** 21 / sizeOf(inputShape))));
+}
+
+export interface Chunk {
+  readonly start: number;
+  /** One past the last row. */
+  readonly end: number;
+}
+
+/**
+ * Cuts `count` rows into runs of one fixed size, so that one compiled program serves all of them. The last chunk may be
+ * shorter; `padRows` fills it up.
+ */
+export function chunks(count: number, batchSize: number): { batch: number; chunks: Chunk[] } {
+  const batch = Math.max(1, Math.min(batchSize, count));
+  const list: Chunk[] = [];
+  for (let start = 0; start < count; start += batch) list.push({ start, end: Math.min(start + batch, count) });
+  return { batch, chunks: list };
+}
+
+/** Rows of a chunk, padded with copies of its last row to `batch` rows. */
+export function padRows(tensor: Tensor, { start, end }: Chunk, batch: number): Tensor {
+  const part = rows(tensor, start, end);
+  if (end - start === batch) return part;
+  const result = zeros([batch, ...part.shape.slice(1)]);
+  const size = sizeOf(part.shape.slice(1));
+  result.data.set(part.data);
+  const last = part.data.subarray(part.data.length - size);
+  for (let row = end - start; row < batch; row++) result.data.set(last, row * size);
+  return result;
+}
+
+export function padLabels(labels: ArrayLike<number>, { start, end }: Chunk, batch: number): Int32Array {
+  return Int32Array.from({ length: batch }, (_, i) => labels[Math.min(start + i, end - 1)]!);
+}
+
+/** float32 [labels.length, classes] with a one at each label. */
+export function oneHot(labels: ArrayLike<number>, classes: number): Tensor {
+  const result = zeros([labels.length, classes]);
+  for (let i = 0; i < labels.length; i++) result.data[i * classes + labels[i]!] = 1;
+  return result;
+}
+
+export const feed = (tensor: Tensor): HostTensor => ({ dtype: 'float32', shape: tensor.shape, data: tensor.data });
+
+export const scalar = (value: number): HostTensor => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+
+/** The float32 content of a fetched output. */
+export function floats(tensor: HostTensor): Float32Array {
+  if (!(tensor.data instanceof Float32Array)) throw new TypeError(`expected float32, got ${tensor.dtype}`);
+  return tensor.data;
+}

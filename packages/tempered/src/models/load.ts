@@ -1,0 +1,202 @@
+/** @file Model files: reading any ONNX classifier, and writing one with what its numbers mean in its metadata. */
+import {
+  type Dimension,
+  type Graph,
+  isFloat,
+  parseModel,
+  specialize,
+  type Tensor,
+  type ValueInfo,
+  writeModel,
+} from 'onnx-grad';
+import { UsageError } from '../errors.ts';
+import { sizeOf } from '../tensor.ts';
+import type { ModelDescription } from './classifier.ts';
+
+export interface ReadModelOptions {
+  /** Default: the name stored in the graph. */
+  name?: string;
+  /** Default: the file's first float input that is not a parameter. */
+  input?: string;
+  /** Output to take as logits. Default: the first output. */
+  output?: string;
+  /** Shape of one input, without the batch axis: channels, height, width. Needed where the file leaves it open. */
+  inputShape?: readonly number[];
+  /** Per-channel mean and standard deviation of the preprocessing, in [0, 1] units; written into the graph, so that images, ε and attributions stay in pixel units. */
+  mean?: readonly number[];
+  std?: readonly number[];
+  /** Class names. Default: the file's metadata, else "0", "1", ... */
+  classes?: readonly string[];
+  /** Content of an external data file, by the location that the model names. */
+  externalData?: (location: string) => Uint8Array;
+}
+
+const METADATA = { classes: 'tempered.classes', inputRange: 'tempered.input_range' };
+
+/**
+ * Reads an ONNX classifier: one image input [N, C, H, W], one output [N, K].
+ *
+ * @throws ModelError when the bytes are no ONNX model; UsageError when the model is no image classifier, or an option does not fit
+ * @example
+ * const model = readModel(bytes, { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
+ */
+export function readModel(bytes: Uint8Array, options: ReadModelOptions = {}): ModelDescription {
+  const graph = parseModel(bytes, { externalData: options.externalData });
+  const input = findInput(graph, options.input);
+  const inputShape = findInputShape(input.shape, options.inputShape, input.name);
+  const logits = findLogits(graph, options.output);
+  const name = options.name ?? (graph.name || 'model');
+  const preprocessed = withPreprocessing(graph, input.name, inputShape, options);
+  const count = countClasses(preprocessed, input.name, inputShape, logits);
+  const classes = options.classes ?? storedClasses(graph, count) ?? Array.from({ length: count }, (_, k) => String(k));
+  if (classes.length !== count) {
+    throw new UsageError(
+      `${classes.length} class names were given, but output '${logits.name}' of '${name}' has ${count} classes`,
+    );
+  }
+  return { name, graph: preprocessed, input: input.name, logits: logits.name, inputShape, classes };
+}
+
+/** Serialises a model, with its class names and pixel range in the metadata. Any ONNX runtime can run the file. */
+export function writeModelFile(model: ModelDescription): Uint8Array {
+  return writeModel({
+    ...model.graph,
+    metadata: {
+      ...model.graph.metadata,
+      [METADATA.classes]: JSON.stringify(model.classes),
+      [METADATA.inputRange]: '[0, 1]',
+    },
+  });
+}
+
+function findInput(graph: Graph, wanted: string | undefined) {
+  const inputs = graph.inputs.filter((value) => !graph.initializers.has(value.name));
+  const names = inputs.map((value) => `'${value.name}'`).join(', ') || 'none';
+  const input =
+    wanted === undefined ? inputs.find((value) => isFloat(value.dtype)) : inputs.find((value) => value.name === wanted);
+  if (input === undefined)
+    throw new UsageError(
+      `the model has no input ${wanted === undefined ? 'for images' : `'${wanted}'`}; its inputs: ${names}`,
+    );
+  if (input.dtype !== 'float32')
+    throw new UsageError(`input '${input.name}' of the model takes ${input.dtype}; only float32 images are supported`);
+  return input;
+}
+
+function findInputShape(
+  declared: readonly Dimension[] | undefined,
+  given: readonly number[] | undefined,
+  name: string,
+): readonly number[] {
+  const rank = declared === undefined ? given?.length : declared.length - 1;
+  if (rank === undefined || rank < 1)
+    throw new UsageError(`input '${name}' of the model needs a batch axis and at least one more`);
+  if (given !== undefined && given.length !== rank) {
+    throw new UsageError(
+      `the input shape ${given.join('x')} does not fit input '${name}', declared as [${declared?.join(', ')}]`,
+    );
+  }
+  const shape = Array.from({ length: rank }, (_, i) => {
+    const size = declared?.[i + 1];
+    if (typeof size === 'number' && given !== undefined && given[i] !== size) {
+      throw new UsageError(
+        `the input shape ${given.join('x')} does not fit input '${name}', declared as [${declared!.join(', ')}]`,
+      );
+    }
+    return typeof size === 'number' ? size : given?.[i];
+  });
+  if (shape.some((size) => size === undefined)) {
+    throw new UsageError(
+      `input '${name}' leaves its size open: give it without the batch axis (--input-shape 3x224x224)`,
+    );
+  }
+  return shape as number[];
+}
+
+function findLogits(graph: Graph, wanted: string | undefined) {
+  const output = wanted === undefined ? graph.outputs[0] : graph.outputs.find((value) => value.name === wanted);
+  if (output === undefined) {
+    throw new UsageError(
+      `the model has no output ${wanted === undefined ? '' : `'${wanted}'`}; its outputs: ${graph.outputs.map((v) => `'${v.name}'`).join(', ') || 'none'}`,
+    );
+  }
+  return output;
+}
+
+/** Names from the metadata; ignored when they do not fit the output. */
+function storedClasses(graph: Graph, count: number): readonly string[] | undefined {
+  const text = graph.metadata[METADATA.classes];
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value) && value.length === count && value.every((name) => typeof name === 'string')) return value;
+  } catch {
+    return undefined;
+  }
+  return undefined;
+}
+
+/** Entries of the output for one input; found by shape inference where the file does not declare them. */
+function countClasses(graph: Graph, input: string, inputShape: readonly number[], logits: ValueInfo): number {
+  const declared = logits.shape?.slice(1);
+  if (declared?.every((size) => typeof size === 'number')) return sizeOf(declared as number[]);
+  const specialized = specialize(graph, { [input]: [1, ...inputShape] });
+  const output = specialized.outputs.find((value) => value.name === logits.name)!;
+  return sizeOf((output.shape as number[]).slice(1));
+}
+
+/** The graph with (x − mean) / std in front. */
+function withPreprocessing(
+  graph: Graph,
+  input: string,
+  [channels]: readonly number[],
+  { mean, std }: ReadModelOptions,
+): Graph {
+  if (mean === undefined && std === undefined) return graph;
+  for (const [what, values] of [
+    ['mean', mean],
+    ['std', std],
+  ] as const) {
+    if (values !== undefined && values.length !== channels && values.length !== 1) {
+      throw new UsageError(`${what} needs 1 or ${channels} numbers, one a channel, not ${values.length}`);
+    }
+  }
+  if (std?.some((s) => !(s > 0))) throw new UsageError('std must be above 0 in every channel');
+  const perChannel = (values: readonly number[]): Tensor => ({
+    dtype: 'float32',
+    shape: [1, values.length, 1, 1],
+    data: Float32Array.from(values),
+  });
+  const taken = (name: string) => `tempered_${name}`;
+  const normalized = taken('normalized');
+  return {
+    ...graph,
+    initializers: new Map([
+      ...graph.initializers,
+      [taken('mean'), perChannel(mean ?? [0])],
+      [taken('std'), perChannel(std ?? [1])],
+    ]),
+    nodes: [
+      {
+        name: taken('centre'),
+        op: 'Sub',
+        domain: '',
+        inputs: [input, taken('mean')],
+        outputs: [taken('centred')],
+        attributes: {},
+      },
+      {
+        name: taken('scale'),
+        op: 'Div',
+        domain: '',
+        inputs: [taken('centred'), taken('std')],
+        outputs: [normalized],
+        attributes: {},
+      },
+      ...graph.nodes.map((node) => ({
+        ...node,
+        inputs: node.inputs.map((name) => (name === input ? normalized : name)),
+      })),
+    ],
+  };
+}

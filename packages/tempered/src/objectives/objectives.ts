@@ -1,0 +1,35 @@
+/** @file What is differentiated: a number per image, written into a graph from the logits and the class in question. */
+import type { GraphBuilder, Value } from 'onnx-grad';
+
+/** Writes one number per image, [N], from logits [N, K] and the one-hot class `target` [N, K]. */
+export type Objective = (g: GraphBuilder, logits: Value, target: Value) => Value;
+
+/** log Σ exp, stable. [N, K] → [N]. */
+export function logSumExp(g: GraphBuilder, logits: Value): Value {
+  const top = g.reduceMax(logits, [1], true);
+  const sum = g.reduceSum(g.exp(g.sub(logits, top)), [1]);
+  return g.add(g.log(sum), g.squeeze(top, [1]));
+}
+
+const selected: Objective = (g, logits, target) => g.reduceSum(g.mul(logits, target), [1]);
+
+/** −log p(target). */
+const crossEntropy: Objective = (g, logits, target) => g.sub(logSumExp(g, logits), selected(g, logits, target));
+
+/** Largest other logit minus the target's: positive when the image is not classified as the target. Carlini & Wagner 2017, f₆ without the hinge. */
+const margin: Objective = (g, logits, target) => {
+  const excluded = g.where(g.greater(target, g.constant(0.5)), g.constant(-1e30), logits);
+  return g.sub(g.reduceMax(excluded, [1]), selected(g, logits, target));
+};
+
+const probability: Objective = (g, logits, target) => g.exp(g.neg(crossEntropy(g, logits, target)));
+
+/** `rises` says whether the number grows as the prediction moves away from the target class or toward it. */
+export const objectives = {
+  'cross-entropy': { build: crossEntropy, rises: 'away' },
+  margin: { build: margin, rises: 'away' },
+  logit: { build: selected, rises: 'toward' },
+  probability: { build: probability, rises: 'toward' },
+} as const satisfies Record<string, { build: Objective; rises: 'away' | 'toward' }>;
+
+export type ObjectiveName = keyof typeof objectives;

@@ -1,0 +1,55 @@
+/** @file Norm balls: the steps and projections that keep a perturbed image within ε of the original. */
+import type { GraphBuilder, Value } from 'onnx-grad';
+import type { Random } from '../random.ts';
+
+export type Norm = 'linf' | 'l2';
+
+/** A ball of radius ε around each image, intersected with the box [0, 1]. */
+export interface Ball {
+  /** x moved by `size` in the direction of steepest ascent of the linearised objective under this norm. */
+  step(g: GraphBuilder, x: Value, gradient: Value, size: Value): Value;
+  /** The point of the ball around `origin` nearest to x in the l2 sense, then clipped to [0, 1]. */
+  project(g: GraphBuilder, x: Value, origin: Value, epsilon: Value): Value;
+  /** Fills `delta` with a random point of the ball around zero. */
+  randomPoint(delta: Float32Array, epsilon: number, random: Random): void;
+  /** Length of a perturbation, in double precision. */
+  distance(a: Float32Array, b: Float32Array): number;
+}
+
+const perImage = (x: Value): number[] => x.shape.map((_, axis) => axis).slice(1);
+
+/** ‖x‖₂ of each image, [N, 1, 1, 1]. */
+function norm2(g: GraphBuilder, x: Value): Value {
+  return g.sqrt(g.reduceSum(g.square(x), perImage(x), true));
+}
+
+const clipToBox = (g: GraphBuilder, x: Value): Value => g.op('Clip', [x, g.constant(0), g.constant(1)]);
+
+const linf: Ball = {
+  step: (g, x, gradient, size) => g.add(x, g.mul(size, g.sign(gradient))),
+  project: (g, x, origin, epsilon) => clipToBox(g, g.min(g.max(x, g.sub(origin, epsilon)), g.add(origin, epsilon))),
+  randomPoint: (delta, epsilon, random) => random.fillUniform(delta, -epsilon, epsilon),
+  distance: (a, b) => a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i]!)), 0),
+};
+
+const l2: Ball = {
+  step: (g, x, gradient, size) => {
+    const top = g.reduceMax(g.abs(gradient), perImage(gradient), true);
+    const scaled = g.div(gradient, g.max(top, g.constant(1e-30)));
+    return g.add(x, g.mul(size, g.div(scaled, g.max(norm2(g, scaled), g.constant(1e-12)))));
+  },
+  project: (g, x, origin, epsilon) => {
+    const delta = g.sub(x, origin);
+    const factor = g.min(g.div(epsilon, g.max(norm2(g, delta), g.constant(1e-12))), g.constant(1));
+    return clipToBox(g, g.add(origin, g.mul(delta, factor)));
+  },
+  randomPoint: (delta, epsilon, random) => {
+    random.fillNormal(delta, 0, 1);
+    const length = Math.sqrt(delta.reduce((sum, value) => sum + value * value, 0));
+    const radius = epsilon * random.uniform() ** (1 / delta.length);
+    for (let i = 0; i < delta.length; i++) delta[i] = (delta[i]! * radius) / length;
+  },
+  distance: (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0)),
+};
+
+export const balls: Readonly<Record<Norm, Ball>> = { linf, l2 };

@@ -1,0 +1,28 @@
+/** @file Training methods as plain data: what is fed to the loss. */
+import type { Attack } from '../attacks/attack.ts';
+
+export type TrainingMethod =
+  | { readonly name: 'standard' }
+  | {
+      readonly name: 'adversarial';
+      readonly attack: Attack;
+      /** Radius at the end of the warm-up, in pixel units. */
+      readonly epsilon: number;
+      /** Fraction of the training over which ε grows linearly from 0. */
+      readonly warmup: number;
+    };
+
+export const standard = (): TrainingMethod => ({ name: 'standard' });
+
+/** Every batch is replaced by its adversarial examples under the current weights. Madry et al. 2018, §2.1. */
+export function adversarial({
+  attack,
+  epsilon,
+  warmup = 0,
+}: {
+  attack: Attack;
+  epsilon: number;
+  warmup?: number;
+}): TrainingMethod {
+  return { name: 'adversarial', attack, epsilon, warmup };
+}
