@@ -7,7 +7,7 @@ import type { Value } from '../value.ts';
 import { attributesToInputs } from './attributes-to-inputs.ts';
 import { changedMeaning } from './changed-meaning.ts';
 import { copyNode, type Lowering, type LoweringContext } from './lowering.ts';
-import { sinceVersions, versionInForce } from './since-versions.ts';
+import { sinceVersions } from './since-versions.ts';
 import { staticLowerings } from './static.ts';
 
 export const lowerings: Readonly<Record<string, Lowering>> = assemble(
@@ -25,20 +25,24 @@ export const isReadable = (op: string): boolean => op in sinceVersions && (op in
  */
 export function lower(context: LoweringContext): (Value | undefined)[] {
   const { node, version } = context;
-  if (node.domain !== '' || !isReadable(node.op)) {
-    const advice =
-      node.domain === ''
-        ? 'it is not in the support table'
-        : 'operators of this domain are not supported: export the model without runtime-specific optimisation';
+  const where = `(domain ${node.domain || 'ai.onnx'}, operator set ${version})`;
+  if (node.domain !== '') {
     throw new UnsupportedOpError(
       node.op,
-      `${describeNode(node)} (domain ${node.domain || 'ai.onnx'}, operator set ${version}) is not supported: ${advice}`,
+      `${describeNode(node)} ${where} is not supported: export the model without runtime-specific operators`,
     );
   }
-  if (versionInForce(node.op, version) === undefined) {
+  const first = sinceVersions[node.op]?.[0];
+  if (first !== undefined && first > version) {
     throw new UnsupportedOpError(
       node.op,
-      `${describeNode(node)} does not exist in operator set ${version}, which the model declares: it came with ${sinceVersions[node.op]![0]}`,
+      `${describeNode(node)} does not exist in operator set ${version}, which the model declares: it came with ${first}`,
+    );
+  }
+  if (!isReadable(node.op)) {
+    throw new UnsupportedOpError(
+      node.op,
+      `${describeNode(node)} ${where} is not supported: see the table of operators`,
     );
   }
   return (lowerings[node.op] ?? copyNode)(context);
