@@ -123,7 +123,7 @@ export function interpolation(axis: AxisResize, options: InterpolationOptions): 
     for (let k = 0; k < taps; k++) {
       const index = first + k;
       const inside = index >= 0 && index < length;
-      const weight = inside || !(options.excludeOutside || options.antialias) ? kernel(position - index) : 0;
+      const weight = inside || !options.excludeOutside ? kernel(position - index) : 0;
       indices[row * taps + k] = clamp(index);
       weights[row * taps + k] = weight;
       sum += weight;

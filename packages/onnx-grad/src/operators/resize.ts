@@ -65,7 +65,7 @@ export const interpolationOptions = (attributes: AttributeValues): Interpolation
   coordinates: attributes.coordinate_transformation_mode,
   nearest: attributes.nearest_mode,
   cubicCoefficient: attributes.cubic_coeff_a,
-  excludeOutside: attributes.mode === 'cubic' && attributes.exclude_outside === 1,
+  excludeOutside: (attributes.mode === 'cubic' || attributes.antialias === 1) && attributes.exclude_outside === 1,
   antialias: attributes.antialias === 1,
 });
 

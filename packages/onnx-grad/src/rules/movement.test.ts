@@ -25,3 +25,9 @@ test.each(['mul', 'max', 'min'])('scattering with %s says that it has no gradien
   expect(() => checkRule({ op: 'ScatterND', inputs, attributes: { reduction } })).toThrow(UnsupportedOpError);
   expect(() => checkRule({ op: 'ScatterND', inputs, attributes: { reduction } })).toThrow(`reduction '${reduction}'`);
 });
+
+test('OneHot by its two values', () => {
+  const indices = { shape: [4], data: [1, -1, 3, 0], dtype: 'int64' as const };
+  const depth = { shape: [], data: [3], dtype: 'int64' as const, constant: true };
+  checkRule({ op: 'OneHot', inputs: [indices, depth, { shape: [2] }], attributes: { axis: 0 } });
+});

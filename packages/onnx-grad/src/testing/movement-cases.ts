@@ -182,7 +182,10 @@ export const resizeCases: Cases = {
   ),
   ...Object.fromEntries(
     ['linear', 'cubic'].flatMap((mode) =>
-      [factors[1]!, factors[2]!].map((scales) => resized(`${mode} antialiased`, scales, { mode, antialias: 1 })),
+      [factors[1]!, factors[2]!].flatMap((scales) => [
+        resized(`${mode} antialiased`, scales, { mode, antialias: 1 }),
+        resized(`${mode} antialiased without outside`, scales, { mode, antialias: 1, exclude_outside: 1 }),
+      ]),
     ),
   ),
   'Resize linear to sizes': {
