@@ -34,13 +34,7 @@ export function spreadWindows(g: GraphBuilder, values: Value, window: Window, im
       image,
     );
   }
-  const stacked = g.reshape(values, [values.shape[0]!, ...kernel.map(() => 1), ...values.shape.slice(1)]);
-  const apart = interleave(
-    g,
-    stacked,
-    strides,
-    kernel.map(() => 0),
-  );
+  const apart = interleave(g, strides, (phase) => (phase.every((φ) => φ === 0) ? values : undefined))!;
   const reachable = spatialWindow(
     g,
     apart,

@@ -1,4 +1,4 @@
-/** @file The adjoint of a convolution in its input, written as a convolution of the output's cotangent. */
+/** @file The adjoint of a convolution in its input. */
 import type { GraphBuilder } from '../builder.ts';
 import type { Convolution } from '../operators/convolution.ts';
 import { windowExtent } from '../operators/window.ts';
@@ -7,13 +7,42 @@ import { interleave, spatialWindow } from './phases.ts';
 
 /**
  * Gradient [N, C, ...image] of a convolution's input, from the cotangent `dy` [N, O, ...] and `weight` [O, C / group, ...].
- * Never a ConvTranspose in groups or of three axes: WebGPU computes the one wrongly and refuses the other.
+ *
+ * Stride 1 is a convolution with the flipped weight, which ONNX Runtime does twice as fast as ConvTranspose. For other
+ * strides ConvTranspose is the fastest form, but WebGPU computes it wrongly in groups and refuses it with three axes;
+ * there, and where it is measured to win, one small convolution for each phase takes its place.
  */
 export function convInputGradient(g: GraphBuilder, dy: Value, weight: Value, convolution: Convolution): Value {
-  const transposed = transposeChannels(g, weight, convolution.group);
-  return convolution.window.strides.every((stride) => stride === 1)
-    ? unitStride(g, dy, transposed, convolution)
-    : subPixel(g, dy, transposed, convolution);
+  const { window, group, image } = convolution;
+  if (window.strides.some((stride) => stride > 1) && group === 1 && image.length <= 2) {
+    return transposedConvolution(g, dy, weight, convolution);
+  }
+  return byPhases(g, dy, transposeChannels(g, weight, group), convolution);
+}
+
+function transposedConvolution(g: GraphBuilder, dy: Value, weight: Value, { window, image }: Convolution): Value {
+  const { kernel, strides, dilations, before, output } = window;
+  // What no window reads: it becomes output_padding, which has to be smaller than the stride.
+  const rest = image.map((length, axis) => {
+    const read = (output[axis]! - 1) * strides[axis]! + windowExtent(kernel[axis]!, dilations[axis]!) - before[axis]!;
+    return length - read;
+  });
+  const extra = rest.map((length, axis) => Math.min(Math.max(0, length), strides[axis]! - 1));
+  const after = rest.map((length) => Math.max(0, -length));
+  const pads = [...before, ...after];
+  const dx = g.op('ConvTranspose', [dy, weight], {
+    kernel_shape: kernel,
+    strides,
+    dilations,
+    pads,
+    output_padding: extra,
+  });
+  return spatialWindow(
+    g,
+    dx,
+    image.map(() => 0),
+    image,
+  );
 }
 
 /** [O, C / group, ...] → [C, O / group, ...]: the weight of the convolution that goes back. */
@@ -24,19 +53,61 @@ function transposeChannels(g: GraphBuilder, weight: Value, group: number): Value
   return g.reshape(g.transpose(grouped, [0, 2, 1, ...spatial]), [group * inputs, outputs / group, ...kernel]);
 }
 
-/** A convolution with the flipped weight. */
-function unitStride(g: GraphBuilder, dy: Value, weight: Value, { window, group, image }: Convolution): Value {
-  const { kernel, dilations, before } = window;
-  const flipped = g.reverse(
-    weight,
-    kernel.map((_, axis) => axis + 2),
+/**
+ * Input position q · stride + φ meets only the taps t with t · dilation ≡ φ + before (mod stride): each phase φ is a
+ * convolution of stride 1 with those taps in reverse order. For stride 1 there is one phase, and all taps are in it.
+ */
+function byPhases(g: GraphBuilder, dy: Value, weight: Value, { window, group, image }: Convolution): Value {
+  const { kernel, strides, dilations, before } = window;
+  const lengths = image.map((length, axis) => Math.ceil(length / strides[axis]!));
+  const axes = kernel.map((taps, axis) =>
+    Array.from({ length: strides[axis]! }, (_, φ) =>
+      tapsOfPhase(φ + before[axis]!, taps, strides[axis]!, dilations[axis]!),
+    ),
   );
-  const reach = kernel.map((taps, axis) => windowExtent(taps, dilations[axis]!) - 1);
-  const front = reach.map((r, axis) => r - before[axis]!);
-  return convolve(g, dy, flipped, front, image, dilations, group);
+  const whole = interleave(g, strides, (phases) => {
+    const chosen = phases.map((φ, axis) => axes[axis]![φ]!);
+    if (chosen.some(({ taps }) => taps.length === 0)) return undefined;
+    const selected = chosen.reduce((filter, { taps }, axis) => selectTaps(g, filter, taps, axis + 2), weight);
+    const steps = chosen.map(({ dilation }) => dilation);
+    const front = chosen.map(({ front }) => front);
+    return convolve(g, dy, selected, front, lengths, steps, group);
+  });
+  return spatialWindow(
+    g,
+    whole!,
+    image.map(() => 0),
+    image,
+  );
 }
 
-/** Σ over taps m of weight[m] · dy[i − front + m · dilation], for positions i of `length`. */
+interface Phase {
+  /** Taps in the order in which they meet rising positions of dy. */
+  taps: readonly number[];
+  /** The first tap meets dy[q − front], the next dy[q − front + dilation]. */
+  front: number;
+  dilation: number;
+}
+
+/** The taps that reach position q · stride + `offset` of the padded input. */
+function tapsOfPhase(offset: number, kernel: number, stride: number, dilation: number): Phase {
+  const all = Array.from({ length: kernel }, (_, i) => kernel - 1 - i);
+  const taps = all.filter((tap) => (offset - tap * dilation) % stride === 0);
+  const [last = 0, next = last - 1] = taps;
+  return {
+    taps,
+    front: (last * dilation - offset) / stride,
+    dilation: taps.length > 1 ? ((last - next) * dilation) / stride : 1,
+  };
+}
+
+/** The taps given, in their order. Gather, because WebGPU gets Slice with a negative step wrong. */
+function selectTaps(g: GraphBuilder, weight: Value, taps: readonly number[], axis: number): Value {
+  if (taps.length === weight.shape[axis]) return g.reverse(weight, [axis]);
+  return g.gather(weight, g.integers(taps), axis);
+}
+
+/** Σ over taps m of weight[m] · dy[i − front + m · dilation], for the positions i of `length`. */
 function convolve(
   g: GraphBuilder,
   dy: Value,
@@ -46,89 +117,15 @@ function convolve(
   dilations: readonly number[],
   group: number,
 ): Value {
-  const reach = weight.shape.slice(2).map((taps, axis) => windowExtent(taps, dilations[axis]!) - 1);
+  const kernel = weight.shape.slice(2);
   const spatial = dy.shape.slice(2);
-  const back = spatial.map((size, axis) => length[axis]! + reach[axis]! - front[axis]! - size);
+  const back = spatial.map(
+    (size, axis) => length[axis]! + windowExtent(kernel[axis]!, dilations[axis]!) - 1 - front[axis]! - size,
+  );
   // Conv takes no negative pads: crop instead.
   const kept = spatial.map((size, axis) => size + Math.min(0, back[axis]!) + Math.min(0, front[axis]!));
-  const cropped = spatialWindow(
-    g,
-    dy,
-    front.map((f) => Math.max(0, -f)),
-    kept,
-  );
+  const start = front.map((f) => Math.max(0, -f));
+  const cropped = spatialWindow(g, dy, start, kept);
   const pads = [...front, ...back].map((pad) => Math.max(0, pad));
-  return g.op('Conv', [cropped, weight], { kernel_shape: weight.shape.slice(2), pads, dilations, group });
-}
-
-/**
- * For a stride s, position u = q · s + φ of the padded input meets only the taps t with t · dilation ≡ φ (mod s): one
- * small convolution gives all phases φ as channels, which are then interleaved (Shi et al. 2016, arXiv:1609.07009).
- */
-function subPixel(g: GraphBuilder, dy: Value, weight: Value, { window, group, image }: Convolution): Value {
-  const { kernel, strides, dilations, before } = window;
-  const axes = kernel.map((taps, axis) => phaseTaps(taps, strides[axis]!, dilations[axis]!));
-  const counts = axes.map(({ taps }) => taps.length);
-  const widths = axes.map(({ taps }) => taps[0]!.length);
-  const [channels = 0, perGroup = 0] = weight.shape;
-  const rank = kernel.length;
-
-  let phases = g.pad(
-    weight,
-    weight.shape.map(() => 0),
-    [0, 0, ...kernel.map(() => 1)],
-  );
-  // Axis a of the kernel becomes two: phase and tap.
-  axes.forEach(({ taps }, axis) => {
-    phases = g.gather(phases, g.integers(taps.flat(), [taps.length, widths[axis]!]), 2 + 2 * axis);
-  });
-  const order = [0, ...kernel.map((_, axis) => 2 + 2 * axis), 1, ...kernel.map((_, axis) => 3 + 2 * axis)];
-  const count = counts.reduce((a, b) => a * b, 1);
-  const filters = g.reshape(g.transpose(phases, order), [channels * count, perGroup, ...widths]);
-
-  const quotients = image.map((length, axis) => Math.ceil((length + before[axis]!) / strides[axis]!));
-  const front = widths.map((width) => width - 1);
-  const parts = convolve(
-    g,
-    dy,
-    filters,
-    front,
-    quotients,
-    kernel.map(() => 1),
-    group,
-  );
-  const split = g.reshape(parts, [parts.shape[0]!, channels, ...counts, ...quotients]);
-  const stacked = g.transpose(split, [
-    0,
-    ...counts.map((_, axis) => 2 + axis),
-    1,
-    ...quotients.map((_, axis) => 2 + rank + axis),
-  ]);
-  const whole = interleave(
-    g,
-    stacked,
-    strides,
-    axes.map(({ first }) => first),
-  );
-  return spatialWindow(g, whole, before, image);
-}
-
-interface PhaseTaps {
-  /** The first phase that any tap belongs to. */
-  first: number;
-  /** For each phase from there to the last with taps: the taps that meet dy[q − width + 1], ..., dy[q]; `kernel` = none. */
-  taps: number[][];
-}
-
-function phaseTaps(kernel: number, stride: number, dilation: number): PhaseTaps {
-  const used = Array.from({ length: kernel }, (_, tap) => (tap * dilation) % stride);
-  const first = Math.min(...used);
-  const width = Math.floor(((kernel - 1) * dilation) / stride) + 1;
-  const taps = Array.from({ length: Math.max(...used) - first + 1 }, (_, index) =>
-    Array.from({ length: width }, (_, m) => {
-      const tap = ((width - 1 - m) * stride + first + index) / dilation;
-      return Number.isInteger(tap) && tap < kernel ? tap : kernel;
-    }),
-  );
-  return { first, taps };
+  return g.op('Conv', [cropped, weight], { kernel_shape: kernel, pads, dilations, group });
 }

@@ -26,29 +26,19 @@ export function tapSlices(g: GraphBuilder, x: Value, window: Window, padding: nu
 /** Adds each part [N, C, ...output] to the elements its tap meets: [N, C, ...image]. Adjoint of `tapSlices`. */
 export function foldTaps(g: GraphBuilder, parts: readonly Value[], window: Window, image: readonly number[]): Value {
   const { kernel, strides, dilations, before, output } = window;
-  const covered = coverage(window);
-  const phaseOf = (tap: number, axis: number) => (tap * dilations[axis]!) % strides[axis]!;
-  const used = kernel.map((taps, axis) => Array.from({ length: taps }, (_, tap) => phaseOf(tap, axis)));
-  const first = used.map((phases) => Math.min(...phases));
-  const counts = used.map((phases, axis) => Math.max(...phases) - first[axis]! + 1);
-  const lengths = image.map((length, axis) =>
-    Math.ceil(Math.max(length + before[axis]!, covered[axis]!) / strides[axis]!),
+  const lengths = coverage(window).map((length, axis) =>
+    Math.ceil(Math.max(length, image[axis]! + before[axis]!) / strides[axis]!),
   );
-
   const sums = new Map<string, Value>();
   positions(kernel).forEach((tap, index) => {
-    const shift = tap.map((t, axis) => Math.floor((t * dilations[axis]!) / strides[axis]!));
+    const first = tap.map((t, axis) => t * dilations[axis]!);
+    const shift = first.map((position, axis) => Math.floor(position / strides[axis]!));
     const after = lengths.map((length, axis) => length - output[axis]! - shift[axis]!);
     const placed = g.pad(parts[index]!, [0, 0, ...shift], [0, 0, ...after]);
-    const phase = tap.map((t, axis) => phaseOf(t, axis) - first[axis]!).join();
+    const phase = first.map((position, axis) => position % strides[axis]!).join();
     const known = sums.get(phase);
     sums.set(phase, known === undefined ? placed : g.add(known, placed));
   });
-
-  const [n = 0, channels = 0] = parts[0]!.shape;
-  const phases = positions(counts).map(
-    (phase) => sums.get(phase.join()) ?? g.constant(0, [n, channels, ...lengths], parts[0]),
-  );
-  const stacked = g.reshape(g.concat(phases, 1), [n, ...counts, channels, ...lengths]);
-  return spatialWindow(g, interleave(g, stacked, strides, first), before, image);
+  const whole = interleave(g, strides, (phase) => sums.get(phase.join()));
+  return spatialWindow(g, whole!, before, image);
 }
