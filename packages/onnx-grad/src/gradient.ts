@@ -60,7 +60,7 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
     });
     inputs.forEach((input, i) => {
       const thunk = thunks[i];
-      if (input === undefined || thunk === undefined || !active.values.has(input.name) || !isFloat(input.dtype)) return;
+      if (input === undefined || thunk === undefined || !active.values.has(input.name)) return;
       const part = thunk();
       if (part.shape.join() !== input.shape.join()) {
         throw new ShapeError(
@@ -73,14 +73,22 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
   return wrt.map((value) => total(value.name) ?? g.zerosLike(value));
 }
 
-/** The nodes between `wrt` and `of`, in graph order, and the names of the values that depend on `wrt`. */
+/**
+ * The nodes between `wrt` and `of`, in graph order, and the names of the values that depend on `wrt` differentiably:
+ * masks and indices do not. The integers that come out of QuantizeLinear do, and whatever moves them before
+ * DequantizeLinear: their cotangents are floats, which is the straight-through estimator.
+ */
 function activeNodes(g: GraphBuilder, of: Value, wrt: readonly Value[]): { nodes: Node[]; values: Set<string> } {
   const values = new Set(wrt.map((value) => value.name));
   const downstream: Node[] = [];
   for (const node of g.graph.nodes) {
     if (!node.inputs.some((name) => values.has(name))) continue;
     downstream.push(node);
-    for (const name of node.outputs) if (name !== '') values.add(name);
+    const quantized =
+      node.op === 'QuantizeLinear' || node.inputs.some((name) => values.has(name) && !isFloat(g.value(name).dtype));
+    for (const name of node.outputs) {
+      if (name !== '' && (quantized || isFloat(g.value(name).dtype))) values.add(name);
+    }
   }
   const needed = new Set([of.name]);
   const nodes: Node[] = [];

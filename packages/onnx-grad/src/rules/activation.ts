@@ -2,14 +2,14 @@
  * @file Gradients of activation functions. Where the output tells the branch as well as the input does, the rule reads
  * the output: an engine can then still fuse the activation into the convolution before it.
  */
-import { unary } from './pointwise.ts';
+import { gate, unary } from './pointwise.ts';
 import type { Rule } from './rule.ts';
 
 export const activation: Record<string, Rule> = {
   /** 0 at x = 0, as in PyTorch. */
-  Relu: unary(({ g, dy, y }) => g.mask(g.greater(y, g.constant(0, [], y)), dy)),
+  Relu: unary(({ g, dy, y }) => gate(g, dy, g.greater(y, g.constant(0, [], y)))),
   Sigmoid: unary(({ g, dy, y }) => g.mul(dy, g.mul(y, g.sub(g.constant(1, [], y), y)))),
-  Tanh: unary(({ g, dy, y }) => g.mul(dy, g.sub(g.constant(1, [], y), g.square(y)))),
+  Tanh: unary(({ g, dy, y }) => g.sub(dy, g.mul(dy, g.square(y)))),
   Softplus: unary(({ g, dy, x }) => g.mul(dy, g.sigmoid(x))),
   Softsign: unary(({ g, dy, x }) => g.div(dy, g.square(g.offset(g.abs(x), 1)))),
   /**
@@ -23,40 +23,43 @@ export const activation: Record<string, Rule> = {
     const slope = g.mul(g.sub(g.constant(1, [], x), g.square(t)), g.sigmoid(x));
     return g.mul(dy, g.add(t, g.mul(x, slope)));
   }),
+  /** y = x·h with h = HardSigmoid x, whose slope is 1/6 for |x| < 3. */
   HardSwish: unary(({ g, dy, x }) => {
-    const middle = g.mul(dy, g.offset(g.scale(x, 1 / 3), 0.5));
-    const below = g.mask(g.greater(x, g.constant(-3, [], x)), middle);
-    return g.where(g.less(x, g.constant(3, [], x)), below, dy);
+    const h = g.op('HardSigmoid', [x], { alpha: 1 / 6, beta: 0.5 });
+    const inside = g.less(g.abs(x), g.constant(3, [], x));
+    return g.mul(dy, g.add(h, gate(g, g.scale(x, 1 / 6), inside)));
   }),
   HardSigmoid: unary(({ g, dy, y, attributes }) => {
     const inside = g.and(g.greater(y, g.constant(0, [], y)), g.less(y, g.constant(1, [], y)));
-    return g.mask(inside, g.scale(dy, attributes.alpha));
+    return gate(g, g.scale(dy, attributes.alpha), inside);
   }),
   LeakyRelu: unary(({ g, dy, x, y, attributes: { alpha } }) => {
-    const branch = alpha >= 0 ? y : x;
-    return g.where(g.greater(branch, g.constant(0, [], x)), dy, g.scale(dy, alpha));
+    const positive = g.greater(alpha >= 0 ? y : x, g.constant(0, [], x));
+    if (alpha < 0 || alpha > 1) return g.where(positive, dy, g.scale(dy, alpha));
+    return g.mul(dy, g.max(g.cast(positive, x.dtype), g.constant(alpha, [], x)));
   }),
-  /** On the negative side α·exp x = y + α. */
-  Elu: unary(({ g, dy, x, y, attributes: { alpha } }) =>
-    g.where(g.greater(x, g.constant(0, [], x)), dy, g.mul(dy, g.offset(y, alpha))),
-  ),
-  Celu: unary(({ g, dy, x, y, attributes: { alpha } }) =>
-    g.where(g.greater(x, g.constant(0, [], x)), dy, g.mul(dy, g.offset(g.scale(y, 1 / alpha), 1))),
+  /** The slope of the negative side is α·exp x = y + α. With α = 1 it meets the 1 of the positive side. */
+  Elu: unary(({ g, dy, x, y, attributes: { alpha } }) => {
+    const negative = g.mul(dy, g.offset(g.min(y, g.constant(0, [], y)), alpha));
+    return alpha === 1 ? negative : g.where(g.greater(x, g.constant(0, [], x)), dy, negative);
+  }),
+  Celu: unary(({ g, dy, y, attributes: { alpha } }) =>
+    g.mul(dy, g.offset(g.scale(g.min(y, g.constant(0, [], y)), 1 / alpha), 1)),
   ),
   Selu: unary(({ g, dy, x, y, attributes: { alpha, gamma } }) =>
     g.where(g.greater(x, g.constant(0, [], x)), g.scale(dy, gamma), g.mul(dy, g.offset(y, gamma * alpha))),
   ),
-  ThresholdedRelu: unary(({ g, dy, x, attributes }) => g.mask(g.greater(x, g.constant(attributes.alpha, [], x)), dy)),
-  Shrink: unary(({ g, dy, x, attributes }) => g.mask(g.greater(g.abs(x), g.constant(attributes.lambd, [], x)), dy)),
+  ThresholdedRelu: unary(({ g, dy, x, attributes }) => gate(g, dy, g.greater(x, g.constant(attributes.alpha, [], x)))),
+  Shrink: unary(({ g, dy, x, attributes }) => gate(g, dy, g.greater(g.abs(x), g.constant(attributes.lambd, [], x)))),
   PRelu: ({ g, dy, inputs: [x, slope] }) => [
     () => g.where(g.greater(x!, g.constant(0, [], x!)), dy, g.mul(dy, slope!)),
-    () => g.sumTo(g.mask(g.less(x!, g.constant(0, [], x!)), g.mul(dy, x!)), slope!.shape),
+    () => g.sumTo(g.mul(dy, g.min(x!, g.constant(0, [], x!))), slope!.shape),
   ],
   /** 1 between and at the bounds, as PyTorch's `clamp`: there x = y. */
   Clip: ({ g, dy, inputs: [x, min, max], outputs: [y] }) => [
-    () => g.mask(g.equal(x!, y!), dy),
-    () => g.reshape(g.reduceSum(g.mask(g.less(x!, min!), dy), axesOf(dy)), min!.shape),
-    () => g.reshape(g.reduceSum(g.mask(g.greater(x!, max!), dy), axesOf(dy)), max!.shape),
+    () => gate(g, dy, g.equal(x!, y!)),
+    () => g.reshape(g.reduceSum(gate(g, dy, g.less(x!, min!)), axesOf(dy)), min!.shape),
+    () => g.reshape(g.reduceSum(gate(g, dy, g.greater(x!, max!)), axesOf(dy)), max!.shape),
   ],
 };
 

@@ -6,8 +6,7 @@ export const alongAxis: Record<string, Rule> = {
   Softmax: ({ g, dy, outputs: [y], attributes }) => [
     () => {
       const axis = normalizeAxis(attributes.axis, y!.shape.length, 'Softmax');
-      const weighted = g.mul(dy, y!);
-      return g.sub(weighted, g.mul(y!, g.reduceSum(weighted, [axis], true)));
+      return g.mul(y!, g.sub(dy, g.reduceSum(g.mul(dy, y!), [axis], true)));
     },
   ],
   LogSoftmax: ({ g, dy, outputs: [y], attributes }) => [

@@ -1,23 +1,31 @@
 /** @file Gradients of arithmetic and elementary functions. */
 import type { GraphBuilder } from '../builder.ts';
 import type { Value } from '../value.ts';
+import { once } from './once.ts';
 import { unary } from './pointwise.ts';
 import { type Rule, zeroGradient } from './rule.ts';
 
-/** Every input that attains the extreme gets an equal share, as in PyTorch's `maximum`. */
-const extreme: Rule = ({ g, dy, inputs, outputs }) => {
-  const attains = inputs.map((x) => once(() => g.cast(g.equal(x, outputs[0]!), dy.dtype)));
-  const share = once(() => g.div(dy, g.sum(attains.map((mask) => mask()))));
-  return inputs.map((x, i) => () => (inputs.length === 1 ? dy : g.sumTo(g.mul(attains[i]!(), share()), x.shape)));
-};
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
+/**
+ * Every input that attains the extreme gets an equal share, as in PyTorch's `maximum`. `before(a, b)` and `notAfter(a, b)`
+ * tell, for two inputs, whether a wins outright, or wins or ties.
+ */
+const extreme =
+  (before: 'Greater' | 'Less', notAfter: 'GreaterOrEqual' | 'LessOrEqual'): Rule =>
+  ({ g, dy, inputs, outputs: [y] }) => {
+    const [first, second] = inputs;
+    if (inputs.length === 1) return [() => dy];
+    if (inputs.length === 2) {
+      const half = once(() => g.scale(dy, 0.5));
+      const share = (a: Value, b: Value) => () => {
+        const wins = [before, notAfter].map((op) => g.cast(g.op(op, [a, b]), dy.dtype));
+        return g.sumTo(g.mul(half(), g.sum(wins)), a.shape);
+      };
+      return [share(first!, second!), share(second!, first!)];
+    }
+    const attains = inputs.map((x) => once(() => g.cast(g.equal(x, y!), dy.dtype)));
+    const share = once(() => g.div(dy, g.sum(attains.map((mask) => mask()))));
+    return inputs.map((x, i) => () => g.sumTo(g.mul(attains[i]!(), share()), x.shape));
   };
-}
 
 /** d/dx xᵖ = p·xᵖ⁻¹, and 0 where p is 0, also at x = 0. */
 function powerSlope(g: GraphBuilder, x: Value, exponent: Value): Value {
@@ -56,8 +64,8 @@ export const elementwise: Record<string, Rule> = {
   ],
   Sum: ({ g, dy, inputs }) => inputs.map((x) => () => g.sumTo(dy, x.shape)),
   Mean: ({ g, dy, inputs }) => inputs.map((x) => () => g.scale(g.sumTo(dy, x.shape), 1 / inputs.length)),
-  Min: extreme,
-  Max: extreme,
+  Min: extreme('Less', 'LessOrEqual'),
+  Max: extreme('Greater', 'GreaterOrEqual'),
 
   Neg: unary(({ g, dy }) => g.neg(dy)),
   Abs: unary(({ g, dy, x }) => g.mul(dy, g.sign(x))),
