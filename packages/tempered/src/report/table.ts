@@ -1,0 +1,43 @@
+/** @file Tables of numbers: digits of one width, decimals below each other, intervals beside their values. */
+
+import { type Html, type HtmlValue, html } from './html.ts';
+
+export interface Column {
+  readonly heading: HtmlValue;
+  /** `text` is set from the left, `number` from the right; `interval` from the right and quietly. Default `number`. */
+  readonly kind?: 'text' | 'number' | 'interval';
+  /** Columns this heading stretches over, itself included; the next ones then have no heading. Default 1. */
+  readonly span?: number;
+}
+
+export interface TableOptions {
+  readonly columns: readonly Column[];
+  /** The first cell of a row is its heading. */
+  readonly rows: readonly (readonly HtmlValue[])[];
+  readonly caption: Html;
+  readonly number: number;
+}
+
+/** A numbered table that scrolls by itself when the page is too narrow for it. */
+export function dataTable({ columns, rows, caption, number }: TableOptions): Html {
+  let covered = 0;
+  const headings = columns.map(({ heading, kind = 'number', span = 1 }) => {
+    if (covered > 0) {
+      covered -= 1;
+      return undefined;
+    }
+    covered = span - 1;
+    return html`<th scope="col" class="${kind}" colspan="${span}">${heading}</th>`;
+  });
+  const cell = (value: HtmlValue, i: number) => {
+    const kind = columns[i]?.kind ?? 'number';
+    return i === 0 ? html`<th scope="row" class="${kind}">${value}</th>` : html`<td class="${kind}">${value}</td>`;
+  };
+  return html`<figure class="table">
+<figcaption><span class="label">Table ${number}</span> ${caption}</figcaption>
+<div class="scroll"><table>
+<thead><tr>${headings}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
+</table></div>
+</figure>`;
+}
