@@ -14,9 +14,16 @@ export function describeEngineError(message: string): string {
       /Non-zero status code returned while running (\S+) node\. Name:\s*'([^']*)' Status Message: /,
       "$1 node '$2': ",
     )
-    .replace(/(?:[A-Za-z]:)?[/\\]\S+\.(?:cc|cpp|h|cu)[: ]\d+ /g, '')
-    .replace(/(?:[\w*&<>,]+ )?onnxruntime::[\w:~<>,*& ]+\([^)]*\)(?: const)?(?: \[[^\]]*\])? /g, '')
+    .replace(SOURCE_LOCATION, '')
+    .replace(/^.* was false\. (?=\S)/, keepNode)
     .replace(/^Exception during initialization: /, '')
     .trim()
     .replace(/[."'\s]+$/, '');
 }
+
+/** "/path/file.cc:12 onnxruntime::Class::Function(const Type&, ...) const " */
+const SOURCE_LOCATION =
+  /(?:[A-Za-z]:)?[/\\]\S+\.(?:cc|cpp|h|cu)[: ]\d+ (?:[^()]*::[\w:<>~]+\([^)]*\)(?: const)?(?:::<lambda\([^)]*\)>)?(?: \[[^\]]*\])? )?/g;
+
+/** Of "Conv node 'conv1': condition was false. ", the name of the node. */
+const keepNode = (prefix: string): string => /^\S+ node '[^']*': /.exec(prefix)?.[0] ?? '';

@@ -5,6 +5,8 @@ export interface OpenArguments {
   readonly device: DeviceName;
   /** Threads inside one operator; the provider's default when left out. */
   readonly threads?: number;
+  /** Whether a GPU may leave operators it lacks to the CPU (default); otherwise programs with such operators are refused. */
+  readonly cpuFallback?: boolean;
   /** Where the browser finds ONNX Runtime's .wasm and .mjs files; ignored in Node. */
   readonly wasmPaths?: string | { readonly wasm?: string; readonly mjs?: string };
 }

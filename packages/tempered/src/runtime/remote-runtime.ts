@@ -228,7 +228,7 @@ export async function createRemoteRuntime(
 /** Hands its input of any shape through: the way to and from GPU memory that every platform has. */
 const identityModel = (dtype: ElementType): Uint8Array =>
   smallModel({
-    inputs: { x: dtype },
+    inputs: { x: { dtype } },
     nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
     outputs: { y: dtype },
   });

@@ -1,8 +1,8 @@
 import { type Attribute, CANONICAL_OPSET, type DataType, type Tensor, writeModel } from 'onnx-grad';
 
 export interface SmallModel {
-  /** Type of each input; shapes are left open. */
-  readonly inputs: Readonly<Record<string, DataType>>;
+  /** Type of each input, with its shape where that is fixed. */
+  readonly inputs: Readonly<Record<string, { readonly dtype: DataType; readonly shape?: readonly number[] }>>;
   readonly constants?: Readonly<Record<string, Tensor>>;
   readonly nodes: readonly SmallNode[];
   /** Type of each output. */
@@ -22,12 +22,10 @@ export interface SmallNode {
  * the engine that is to be tried on it.
  */
 export function smallModel({ inputs, constants = {}, nodes, outputs }: SmallModel): Uint8Array {
-  const declare = (values: Readonly<Record<string, DataType>>) =>
-    Object.entries(values).map(([name, dtype]) => ({ name, dtype, shape: undefined }));
   return writeModel({
     name: 'small',
-    inputs: declare(inputs),
-    outputs: declare(outputs),
+    inputs: Object.entries(inputs).map(([name, { dtype, shape }]) => ({ name, dtype, shape })),
+    outputs: Object.entries(outputs).map(([name, dtype]) => ({ name, dtype, shape: undefined })),
     initializers: new Map(Object.entries(constants)),
     nodes: nodes.map(({ op, attributes = {}, ...node }, i) => ({
       name: `${op}_${i}`,

@@ -10,6 +10,8 @@ export interface NodeRuntimeOptions {
   device?: 'cpu' | 'webgpu';
   /** Threads inside one operator; default: as many as the machine runs at once. */
   threads?: number;
+  /** Whether WebGPU may leave operators it lacks to the CPU (default); otherwise it refuses programs with such operators. */
+  cpuFallback?: boolean;
 }
 
 /**
@@ -23,11 +25,11 @@ export interface NodeRuntimeOptions {
  * const { fetched } = await program.run({ x: { dtype: 'float32', shape: [1, 2], data: Float32Array.of(1, 2) } });
  */
 export async function createNodeRuntime(options: NodeRuntimeOptions = {}): Promise<Runtime> {
-  const { device = 'cpu', threads = availableParallelism() } = options;
+  const { device = 'cpu', threads = availableParallelism(), cpuFallback } = options;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UsageError(`the number of threads must be a positive integer, not ${threads}`);
   }
-  return createRemoteRuntime(connectWorker, { device, threads }).catch((error) => {
+  return createRemoteRuntime(connectWorker, { device, threads, cpuFallback }).catch((error) => {
     throw error instanceof DeviceError && /adapter/i.test(error.message) ? new DeviceError(NO_ADAPTER) : error;
   });
 }

@@ -11,7 +11,7 @@ serve(
     receive: (listener) => port.on('message', listener),
     post: (response, transfer) => port.postMessage(response, transfer),
   },
-  async ({ device, threads = 1 }) => ({
+  async ({ device, threads = 1, cpuFallback = true }) => ({
     InferenceSession: ort.InferenceSession,
     Tensor: ort.Tensor,
     gpuTypes: device === 'webgpu' ? GPU_TYPES : [],
@@ -21,7 +21,9 @@ serve(
       executionMode: 'sequential',
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      logSeverityLevel: 3,
+      // What goes wrong arrives as an exception; the engine need not print it too.
+      logSeverityLevel: 4,
+      extra: cpuFallback ? {} : { session: { disable_cpu_ep_fallback: '1' } },
     },
     description: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common}, ${
       device === 'webgpu' ? 'WebGPU' : `CPU, ${threads} ${threads === 1 ? 'thread' : 'threads'}`

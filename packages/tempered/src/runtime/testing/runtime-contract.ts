@@ -5,7 +5,7 @@ import { smallModel } from '../small-model.ts';
 /** y = exp(x), and doubled = y + y. */
 export const exponentialModel = (): Uint8Array =>
   smallModel({
-    inputs: { x: 'float32' },
+    inputs: { x: { dtype: 'float32' } },
     nodes: [
       { op: 'Exp', inputs: ['x'], outputs: ['y'] },
       { op: 'Add', inputs: ['y', 'y'], outputs: ['doubled'] },
@@ -16,7 +16,7 @@ export const exponentialModel = (): Uint8Array =>
 /** product = a b. */
 export const productModel = (name = 'product'): Uint8Array =>
   smallModel({
-    inputs: { a: 'float32', b: 'float32' },
+    inputs: { a: { dtype: 'float32' }, b: { dtype: 'float32' } },
     nodes: [{ op: 'MatMul', inputs: ['a', 'b'], outputs: [name] }],
     outputs: { [name]: 'float32' },
   });

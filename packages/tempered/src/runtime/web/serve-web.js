@@ -12,7 +12,7 @@ export function serveWeb({ InferenceSession, Tensor, env }, device) {
       receive: (listener) => self.addEventListener('message', ({ data }) => listener(data)),
       post: (response, transfer) => self.postMessage(response, { transfer }),
     },
-    async ({ threads = navigator.hardwareConcurrency, wasmPaths }) => {
+    async ({ threads = navigator.hardwareConcurrency, wasmPaths, cpuFallback = true }) => {
       // Threads share memory, which a page gets only when it is isolated from other origins.
       const usable = self.crossOriginIsolated ? threads : 1;
       env.logLevel = 'error';
@@ -27,7 +27,9 @@ export function serveWeb({ InferenceSession, Tensor, env }, device) {
           executionProviders: onGpu ? [{ name: 'webgpu', preferredLayout: 'NCHW' }] : ['wasm'],
           graphOptimizationLevel: 'all',
           executionMode: 'sequential',
-          logSeverityLevel: 3,
+          // What goes wrong arrives as an exception; the engine need not print it too.
+          logSeverityLevel: 4,
+          extra: cpuFallback ? {} : { session: { disable_cpu_ep_fallback: '1' } },
         },
         description: `onnxruntime-web ${env.versions.web ?? env.versions.common}, ${
           onGpu ? `WebGPU (${adapter})` : `WebAssembly, ${usable} ${usable === 1 ? 'thread' : 'threads'}`

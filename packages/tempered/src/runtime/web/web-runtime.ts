@@ -10,6 +10,8 @@ export interface WebRuntimeOptions {
    * cross-origin isolated; otherwise one is used, as `description` then says.
    */
   threads?: number;
+  /** Whether WebGPU may leave operators it lacks to the CPU (default); otherwise it refuses programs with such operators. */
+  cpuFallback?: boolean;
   /** Where ONNX Runtime's .wasm (and .mjs) files are, when the bundler does not place them itself. */
   wasmPaths?: OpenArguments['wasmPaths'];
 }
@@ -23,7 +25,7 @@ export interface WebRuntimeOptions {
  * const runtime = await createWebRuntime({ device: 'gpu' in navigator ? 'webgpu' : 'wasm' });
  */
 export async function createWebRuntime(options: WebRuntimeOptions): Promise<Runtime> {
-  const { device, threads, wasmPaths } = options;
+  const { device, threads, cpuFallback, wasmPaths } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new UsageError(`the number of threads must be a positive integer, not ${threads}`);
   }
@@ -32,7 +34,7 @@ export async function createWebRuntime(options: WebRuntimeOptions): Promise<Runt
     device === 'webgpu'
       ? new Worker(new URL('./webgpu-worker.js', import.meta.url), { type: 'module' })
       : new Worker(new URL('./wasm-worker.js', import.meta.url), { type: 'module' });
-  return createRemoteRuntime((events) => connect(worker, events), { device, threads, wasmPaths });
+  return createRemoteRuntime((events) => connect(worker, events), { device, threads, cpuFallback, wasmPaths });
 }
 
 function connect(worker: Worker, { onResponse, onDeath }: ChannelEvents): Channel {
