@@ -144,7 +144,7 @@ export class GraphBuilder {
 
   /** A vector of 64-bit integers, for axes, shapes and indices. */
   integers(values: readonly number[], shape: readonly number[] = [values.length]): Value {
-    return this.tensor({ dtype: 'int64', shape, data: BigInt64Array.from(values, BigInt) });
+    return this.tensor(toTensor({ dtype: 'int64', shape, data: Float64Array.from(values) }));
   }
 
   zerosLike(value: Value): Value {
@@ -314,7 +314,7 @@ export class GraphBuilder {
 
   reshape(x: Value, shape: readonly number[]): Value {
     if (sameShape(x.shape, shape)) return x;
-    return this.op('Reshape', [x, this.integers(shape)]);
+    return this.op('Reshape', [x, this.integers(shape)], shape.includes(0) ? { allowzero: 1 } : {});
   }
   transpose(x: Value, permutation: readonly number[]): Value {
     if (permutation.every((axis, index) => axis === index)) return x;

@@ -1,4 +1,7 @@
 /** @file Operators whose axes, bounds or lengths were attributes before they became inputs. */
+import { MAX_FOLDED_ELEMENTS } from '../fold.ts';
+import { normalizeAxis } from '../operators/operator.ts';
+import type { Value } from '../value.ts';
 import {
   constantInput,
   copyNode,
@@ -7,6 +10,7 @@ import {
   intAttribute,
   intsAttribute,
   type Lowering,
+  type LoweringContext,
   stringAttribute,
   unsupportedForm,
 } from './lowering.ts';
@@ -73,16 +77,35 @@ const split: Lowering = (context) => {
 
 const pad: Lowering = (context) => {
   const { g, version } = context;
-  if (stringAttribute(context, 'mode', 'constant') === 'wrap') throw unsupportedForm(context, "the mode 'wrap'");
+  if (stringAttribute(context, 'mode', 'constant') === 'wrap') return [wrapAround(context)];
   if (version >= 11) return copyNode(context);
   const x = inputAt(context, 0);
-  const inputs = [
-    x,
-    g.integers(intsAttribute(context, 'pads') ?? []),
-    g.constant(floatAttribute(context, 'value', 0), [], x),
-  ];
-  return copyNode(context, { inputs, omit: ['pads', 'value'] });
+  const pads = g.integers(intsAttribute(context, 'pads') ?? []);
+  return copyNode(context, {
+    inputs: [x, pads, g.constant(floatAttribute(context, 'value', 0), [], x)],
+    omit: ['pads', 'value'],
+  });
 };
+
+/** The mode 'wrap' came with version 19: each axis is read around its end. */
+function wrapAround(context: LoweringContext): Value {
+  const { g, inputs } = context;
+  const x = inputAt(context, 0);
+  const pads = constantInput(context, 1);
+  const axes = inputs[3] === undefined ? x.shape.map((_, axis) => axis) : constantInput(context, 3);
+  return axes.reduce((value, given, i) => {
+    const axis = normalizeAxis(given, x.shape.length, context.node.op);
+    const length = x.shape[axis]!;
+    const before = pads[i] ?? 0;
+    const total = length + before + (pads[i + axes.length] ?? 0);
+    if (before === 0 && total === length) return value;
+    if (length === 0 || total < 0 || total > MAX_FOLDED_ELEMENTS) {
+      throw unsupportedForm(context, `it makes an axis of length ${length} one of ${total}`);
+    }
+    const indices = Array.from({ length: total }, (_, k) => (((k - before) % length) + length) % length);
+    return g.gather(value, g.integers(indices), axis);
+  }, x);
+}
 
 const topK: Lowering = (context) => {
   const { g, version } = context;

@@ -1,6 +1,7 @@
 /** @file What static shapes and evaluation mode make vanish: shapes, constants, Identity, Dropout, casts to the same type. */
 import { DATA_TYPE_CODES, dataTypeOf } from '../element-types.ts';
 import { ModelError } from '../errors.ts';
+import { toTensor } from '../evaluate/array.ts';
 import { describeNode, sizeOf, type Tensor } from '../graph.ts';
 import { constantInput, copyNode, inputAt, intAttribute, type Lowering, unsupportedForm } from './lowering.ts';
 
@@ -31,7 +32,7 @@ function constantTensor(name: string, value: unknown): Tensor | undefined {
       return { dtype: 'float32', shape: shapeOf(value), data: Float32Array.from(list(value)) };
     case 'value_int':
     case 'value_ints':
-      return { dtype: 'int64', shape: shapeOf(value), data: BigInt64Array.from(list(value), BigInt) };
+      return toTensor({ dtype: 'int64', shape: shapeOf(value), data: Float64Array.from(list(value)) });
     case 'value_string':
     case 'value_strings':
       return {
