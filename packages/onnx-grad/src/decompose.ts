@@ -52,7 +52,7 @@ export function decompose(graph: Graph): Graph {
     initializers: new Map(graph.initializers),
     nodes: [...graph.nodes],
   };
-  const g = new GraphBuilder(copy, graph.initializers.keys());
+  const g = new GraphBuilder(copy);
   for (const node of copy.nodes.splice(0)) {
     const decomposition = node.domain === '' ? decompositions[node.op] : undefined;
     const attributes = decomposition && readAttributes(operators[node.op]!.attributes, node);
