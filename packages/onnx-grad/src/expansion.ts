@@ -25,8 +25,8 @@ export interface Scope {
   readonly depth: number;
 }
 
-/** More nodes than any model has; what expands further is meant to exhaust memory. */
-const MAX_NODES = 500_000;
+/** Functions that call each other twice expand without bound; no exporter's grow a model more than this. */
+const maximumNodes = (stored: number): number => 20_000 + 20 * stored;
 const MAX_DEPTH = 64;
 
 export class Expansion {
@@ -34,13 +34,16 @@ export class Expansion {
   readonly functions: ReadonlyMap<string, FunctionDefinition>;
   /** The model's names of the builder's values. */
   readonly names = new Map<string, string>();
+  readonly #limit: number;
   #written = 0;
 
-  constructor(g: GraphBuilder, functions: readonly FunctionDefinition[]) {
+  constructor(g: GraphBuilder, graph: Graph) {
     this.g = g;
     this.functions = new Map(
-      functions.map((definition) => [functionKey(definition.domain, definition.name), definition]),
+      graph.functions.map((definition) => [functionKey(definition.domain, definition.name), definition]),
     );
+    const stored = graph.functions.reduce((count, { nodes }) => count + nodes.length, graph.nodes.length);
+    this.#limit = maximumNodes(stored);
   }
 
   /** Adds a scope's constants under the model's names. */
@@ -60,8 +63,9 @@ export class Expansion {
     if (scope.depth > MAX_DEPTH) throw new ModelError(`functions and branches are nested more than ${MAX_DEPTH} deep`);
     for (const node of nodes) {
       this.#written += 1;
-      if (this.#written > MAX_NODES)
-        throw new ModelError(`the model's functions expand to more than ${MAX_NODES} nodes`);
+      if (this.#written > this.#limit) {
+        throw new ModelError(`the model's functions expand to more than ${this.#limit} nodes`);
+      }
       this.#writeNode(bindAttributes(node, scope.attributes), scope);
     }
   }

@@ -225,7 +225,7 @@ describe('what is not supported is named', () => {
     [
       'later operator',
       17,
-      [['Gelu', ['x'], ['y']]],
+      [['Mish', ['x'], ['y']]],
       /Mish node 'node0' does not exist in operator set 17.* came with 18/,
     ],
     ['loop', 17, [['Loop', ['x'], ['y']]], /Loop node 'node0'/],

@@ -34,7 +34,7 @@ export function specialize(
   const inputs = bindShapes(graph, shapes);
   const variables = new Set(parametersOf(graph, parameters));
   const g = new GraphBuilder();
-  const expansion = new Expansion(g, graph.functions);
+  const expansion = new Expansion(g, graph);
   const scope: Scope = { values: new Map(), opsets: graph.opsets, prefix: '', depth: 0 };
   for (const { name, dtype, shape } of inputs) scope.values.set(name, g.input(name, dtype, shape));
   expansion.addInitializers(scope, graph.initializers, (name) => variables.has(name));

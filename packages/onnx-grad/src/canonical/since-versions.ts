@@ -153,8 +153,3 @@ export const sinceVersions: Readonly<Record<string, readonly number[]>> = Object
   Where: [9, 16],
   Xor: [7],
 });
-
-/** The version of an operator in force in an operator set; undefined when the set does not have it (yet). */
-export function versionInForce(op: string, opset: number): number | undefined {
-  return sinceVersions[op]?.findLast((version) => version <= opset);
-}
