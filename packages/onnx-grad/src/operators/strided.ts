@@ -42,25 +42,26 @@ export function around(shape: readonly number[], axis: number): { outer: number;
 
 // Below this length a plain loop is quicker than a call of TypedArray.set.
 const BLOCK_COPY = 48;
+// Side of the squares in which a transpose is done, so that both sides stay in the cache.
+const TILE = 32;
+
+interface Axis {
+  length: number;
+  from: number;
+  to: number;
+}
 
 /** Copies `shape` elements of one strided array to another. */
 export function copyStrided(shape: readonly number[], source: Strided, target: Strided): void {
   if (shape.includes(0)) return;
   const axes = mergeAxes(shape, source.strides, target.strides);
-  while (axes.length < 2) axes.unshift({ length: 1, from: 0, to: 0 });
-  const columns = axes.pop()!;
-  const rows = axes.pop()!;
+  while (axes.length < 3) axes.unshift({ length: 1, from: 0, to: 0 });
+  const inner = axes.splice(-3) as [Axis, Axis, Axis];
   const index = axes.map(() => 0);
-  const blocks = columns.from === 1 && columns.to === 1 && columns.length >= BLOCK_COPY;
   let from = source.offset;
   let to = target.offset;
   for (;;) {
-    for (let row = 0; row < rows.length; row++) {
-      const rowFrom = from + row * rows.from;
-      const rowTo = to + row * rows.to;
-      if (blocks) target.data.set(source.data.subarray(rowFrom, rowFrom + columns.length), rowTo);
-      else copyRow(source.data, rowFrom, columns.from, target.data, rowTo, columns.to, columns.length);
-    }
+    copyCuboid(source.data, from, target.data, to, inner);
     let axis = axes.length - 1;
     for (; axis >= 0; axis--) {
       const { length, from: fromStride, to: toStride } = axes[axis]!;
@@ -76,21 +77,45 @@ export function copyStrided(shape: readonly number[], source: Strided, target: S
   }
 }
 
-function copyRow(
+function copyCuboid(
   source: Numbers,
   from: number,
-  fromStride: number,
   target: Numbers,
   to: number,
-  toStride: number,
-  length: number,
+  [plane, row, column]: readonly [Axis, Axis, Axis],
 ): void {
-  for (let i = 0, s = from, t = to; i < length; i++, s += fromStride, t += toStride) target[t] = source[s]!;
+  const blocks = column.from === 1 && column.to === 1 && column.length >= BLOCK_COPY;
+  const tiled = Math.abs(column.from) >= TILE && column.length > TILE && row.length > TILE;
+  const rowTile = tiled ? TILE : row.length;
+  const columnTile = tiled ? TILE : column.length;
+  for (let p = 0; p < plane.length; p++) {
+    const planeFrom = from + p * plane.from;
+    const planeTo = to + p * plane.to;
+    for (let firstRow = 0; firstRow < row.length; firstRow += rowTile) {
+      const rowEnd = Math.min(firstRow + rowTile, row.length);
+      for (let first = 0; first < column.length; first += columnTile) {
+        const count = Math.min(columnTile, column.length - first);
+        for (let r = firstRow; r < rowEnd; r++) {
+          let s = planeFrom + r * row.from + first * column.from;
+          let t = planeTo + r * row.to + first * column.to;
+          if (blocks) {
+            target.set(source.subarray(s, s + count), t);
+            continue;
+          }
+          for (let c = 0; c < count; c++) {
+            target[t] = source[s]!;
+            s += column.from;
+            t += column.to;
+          }
+        }
+      }
+    }
+  }
 }
 
 /** Drops axes of length 1 and joins neighbours that are contiguous on both sides, so that the inner loops are long. */
-function mergeAxes(shape: readonly number[], from: readonly number[], to: readonly number[]) {
-  const axes: { length: number; from: number; to: number }[] = [];
+function mergeAxes(shape: readonly number[], from: readonly number[], to: readonly number[]): Axis[] {
+  const axes: Axis[] = [];
   shape.forEach((length, axis) => {
     if (length === 1) return;
     const previous = axes.at(-1);
@@ -108,14 +133,23 @@ export function selectAlong(x: NumericArray, axis: number, indices: ArrayLike<nu
   const { outer, length, inner } = around(x.shape, axis);
   const shape = x.shape.with(axis, indices.length);
   const data = emptyLike(x.data, outer * indices.length * inner);
+  const step = indices.length > 1 ? indices[1]! - indices[0]! : 1;
+  const even = Array.prototype.every.call(indices, (index, i) => i === 0 || index === indices[i - 1]! + step);
+  if (even && indices.length > 0) {
+    // Reversals, windows and repeats are one strided copy.
+    copyStrided(
+      [outer, indices.length, inner],
+      { data: x.data, offset: indices[0]! * inner, strides: [length * inner, step * inner, 1] },
+      { data, offset: 0, strides: stridesOf([outer, indices.length, inner]) },
+    );
+    return { dtype: x.dtype, shape, data };
+  }
   const blocks = inner >= BLOCK_COPY;
   for (let o = 0, to = 0; o < outer; o++) {
-    const base = o * length * inner;
     for (let i = 0; i < indices.length; i++, to += inner) {
-      const from = base + indices[i]! * inner;
-      if (inner === 1) data[to] = x.data[from]!;
-      else if (blocks) data.set(x.data.subarray(from, from + inner), to);
-      else copyRow(x.data, from, 1, data, to, 1, inner);
+      const from = (o * length + indices[i]!) * inner;
+      if (blocks) data.set(x.data.subarray(from, from + inner), to);
+      else for (let k = 0; k < inner; k++) data[to + k] = x.data[from + k]!;
     }
   }
   return { dtype: x.dtype, shape, data };

@@ -20,7 +20,12 @@ const pad: Rule = (context) => {
   return [
     () => {
       // A negative count crops what was added, and restores with zeros what was cropped.
-      if (mode === 'constant') return g.pad(dy, negated(before), negated(after));
+      if (mode === 'constant') {
+        const cropped = [...before, ...after].every((count) => count >= 0);
+        if (!cropped) return g.pad(dy, negated(before), negated(after));
+        const ends = before.map((count, axis) => count + shape[axis]!);
+        return g.slice(dy, { starts: before, ends, axes: shape.map((_, axis) => axis) });
+      }
       return shape.reduceRight((cotangent, length, axis) => {
         if (before[axis] === 0 && after[axis] === 0) return cotangent;
         return selectionAdjoint(g, cotangent, axis, padSources(mode, length, before[axis]!, after[axis]!), length);
