@@ -31,7 +31,7 @@ export function curvePlot({ title, xLabel, yKind, series, ...space }: CurvePlotO
     x: { domain: extent(points.map((point) => point.x)), insetLeft: 5, insetRight: 5 },
     y: isShare ? { domain: [0, 1] } : { nice: true, zero: points.every((point) => point.y >= 0) },
     marks: [
-      horizontalRules(isShare ? shareTicks : undefined),
+      horizontalRules(isShare ? shareTicks : 5),
       Plot.axisY({
         ...(isShare ? { ticks: shareTicks } : { ticks: 5 }),
         tickFormat: isShare ? percentTick : figure,

@@ -48,7 +48,18 @@ export function modelKey(): Html {
   })}</div>`;
 }
 
+type Draw = (space: PlotSpace) => string;
+
 /** The same plot drawn for wide and narrow pages, so that its text stays legible on both. */
-export function plotPair(draw: (space: PlotSpace) => string, document: Document, wide = 680, narrow = 360): Html {
+export function plotPair(draw: Draw, document: Document, wide = 680): Html {
+  const narrow = 360;
   return html`<div class="for-wide">${markup(draw({ document, width: wide }))}</div><div class="for-narrow">${markup(draw({ document, width: narrow }))}</div>`;
+}
+
+/** Plots side by side across a wide figure, below each other on narrow pages. */
+export function plotRow(draws: readonly Draw[], document: Document): Html {
+  const isThree = draws.length > 2;
+  return html`<div class="plots${!isThree && ' two'}">${draws.map(
+    (draw) => html`<div>${plotPair(draw, document, isThree ? 334 : 500)}</div>`,
+  )}</div>`;
 }

@@ -3,9 +3,9 @@
 /** 0.9411 → "94.1%". */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 
-/** [0.929, 0.951] → "[92.9, 95.1]", in per cent. */
+/** [0.929, 0.951] → "[92.9, 95.1]", in per cent, on one line. */
 export const percentInterval = ({ lower, upper }: { lower: number; upper: number }): string =>
-  `[${(100 * lower).toFixed(1)}, ${(100 * upper).toFixed(1)}]`;
+  `[${(100 * lower).toFixed(1)},\u00a0${(100 * upper).toFixed(1)}]`;
 
 /** As `percent`, but never a rounded certainty: 0.9999 → ">99.9%". */
 export function probability(value: number): string {
@@ -17,12 +17,17 @@ export function probability(value: number): string {
 /** 20000 → "20,000". */
 export const count = (value: number): string => value.toLocaleString('en-GB', { maximumFractionDigits: 0 });
 
-/** Three significant digits, never scientific between 0.001 and 100,000. */
-export function figure(value: number): string {
-  if (value === 0) return '0';
-  const size = Math.abs(value);
-  return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1).replace('e+', 'e');
-}
+const isPlain = (value: number): boolean => value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5);
+
+const scientific = (value: number): string => value.toExponential(1).replace('e+', 'e');
+
+/** At most three significant digits, no needless zeros: 0.5 → "0.5". For axes and settings. */
+export const figure = (value: number): string =>
+  isPlain(value) ? String(Number(value.toPrecision(3))) : scientific(value);
+
+/** Always three significant digits, up to thousands: 0.5 → "0.500". For measured values beside each other. */
+export const measured = (value: number): string =>
+  isPlain(value) && value !== 0 && Math.abs(value) < 999.5 ? value.toPrecision(3) : figure(value);
 
 /** 83 → "1 min 23 s". */
 export function duration(seconds: number): string {
@@ -54,7 +59,7 @@ export function epsilonScale(values: readonly number[]): { unit: string; label: 
     : { unit: '', label: (value) => String(Number(value.toPrecision(4))) };
 }
 
-const NORMS: Readonly<Record<string, string>> = { linf: 'ℓ∞', l2: 'ℓ2', l1: 'ℓ1' };
+const NORMS: Readonly<Record<string, string>> = { linf: 'ℓ∞', l2: 'ℓ₂', l1: 'ℓ₁' };
 
 /** "linf" → "ℓ∞". */
 export const norm = (name: string): string => NORMS[name] ?? name;

@@ -21,11 +21,10 @@ export interface GridRow {
 
 /** A picture enlarged without smoothing, with an outline over it if there is one. */
 export function pictureOf({ picture, alt, outline }: Pick<GridCell, 'picture' | 'alt' | 'outline'>): Html {
-  // Two strokes: a pale one below keeps the dark one visible on any picture.
   const border =
     outline &&
-    html`<svg viewBox="0 0 ${outline.width} ${outline.height}" aria-hidden="true"><path class="below" d="${outline.path}"/><path d="${outline.path}"/></svg>`;
-  return html`<span class="picture"><img src="${picture}" alt="${alt}" loading="lazy">${border}</span>`;
+    html`<svg viewBox="0 0 ${outline.width} ${outline.height}" aria-hidden="true"><path d="${outline.path}"/></svg>`;
+  return html`<span class="picture"><img src="${picture}" alt="${alt}">${border}</span>`;
 }
 
 /** One row a model: headings on the left and above, captions below each picture. */

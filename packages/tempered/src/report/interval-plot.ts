@@ -24,22 +24,22 @@ export function intervalPlot({ title, rows, reference, ...space }: IntervalPlotO
   const at = (name: string, model: ModelName) => names.indexOf(name) + (model === 'standard' ? -0.14 : 0.14);
   return drawPlot(space, title, {
     height: 74 + 46 * names.length,
-    marginLeft: 92,
+    marginLeft: 136,
     marginRight: 16,
     marginTop: 46,
     marginBottom: 26,
     x: { domain: [0, 1] },
-    y: { domain: [-0.5, names.length - 0.5] },
+    y: { domain: [names.length - 0.5, -0.5] },
     marks: [
       Plot.gridX([0, 0.25, 0.5, 0.75, 1], { stroke: 'var(--rule)', strokeOpacity: 1 }),
       Plot.axisX({ ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: percentTick, tickSize: 0, label: null }),
       Plot.axisY(
         names.map((_, i) => i),
-        { tickFormat: (i: number) => names[i] ?? '', tickSize: 0, label: null, lineWidth: 7, textOverflow: 'clip' },
+        { tickFormat: (i: number) => names[i] ?? '', tickSize: 0, label: null },
       ),
       Plot.text([title], {
         frameAnchor: 'top-left',
-        dx: -86,
+        dx: -130,
         dy: -40,
         fill: 'var(--ink)',
         fontWeight: 600,

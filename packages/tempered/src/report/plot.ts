@@ -34,9 +34,11 @@ export function drawPlot({ document, width }: PlotSpace, label: string, options:
   return drawn.outerHTML;
 }
 
-/** A quiet frame: horizontal rules, no box. */
-export const horizontalRules = (ticks?: readonly number[]): Plot.Markish =>
-  Plot.gridY(ticks, { stroke: 'var(--rule)', strokeOpacity: 1 });
+/** A quiet frame, horizontal rules and no box: at these values, or at about as many as asked for. */
+export const horizontalRules = (ticks: number | readonly number[]): Plot.Markish => {
+  const style = { stroke: 'var(--rule)', strokeOpacity: 1 };
+  return typeof ticks === 'number' ? Plot.gridY({ ...style, ticks }) : Plot.gridY(ticks, style);
+};
 
 /** Percentages on an axis: 0.5 → "50%". */
 export const percentTick = (value: number): string => `${Math.round(100 * value)}%`;

@@ -38,7 +38,7 @@ function opening({ result, numbering, document }: ReportContext): Html {
   const [channels = 1, height = 0, width = 0] = dataset.shape;
   const smallest = Math.min(...Object.values(models).map((model) => model.natural.count));
   return html`<header>
-<div class="kicker">Tempered study · ${dataset.name} · ${result.preset} preset · seed ${result.seed}</div>
+<div class="kicker">Tempered study · ${dataset.name} · ${result.preset} preset · seed\u00a0${result.seed}</div>
 <h1>${result.title}</h1>
 <p class="lead">Two classifiers of the same architecture were trained on ${dataset.name}, one in the standard way, one on adversarial examples.
 Both were attacked, explained and measured on the same images.</p>

@@ -112,7 +112,7 @@ export interface TraversalResult {
   readonly label: string;
   readonly target: string;
   readonly steps: number;
-  /** How far the image may move, when it is bounded: "l2 ball of radius 8". */
+  /** How far the image may move, when it is bounded: "an ℓ₂ ball of radius 8". */
   readonly bound?: string;
   readonly models: Readonly<
     Record<

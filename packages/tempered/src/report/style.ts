@@ -6,7 +6,7 @@ export const STYLE = `
   --paper: #fffefc; --ink: #1f2226; --quiet: #5d636b; --faint: #9aa0a8; --rule: #e4e4e0; --wash: #f5f4f0;
   --standard: #b02e66; --robust: #007d72; --wrong: #a3341f;
   --serif: Charter, 'Bitstream Charter', 'Sitka Text', Cambria, Georgia, 'Liberation Serif', serif;
-  --sans: system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif;
+  --sans: Inter, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif;
 }
 @media (prefers-color-scheme: dark) {
   :root {
@@ -20,9 +20,9 @@ body { margin: 0; font: 18px/1.6 var(--serif); font-variant-numeric: oldstyle-nu
 main {
   display: grid;
   grid-template-columns:
-    [page-start] minmax(16px, 1fr) [wide-start] minmax(0, 190px)
-    [text-start] minmax(0, 680px) [text-end]
-    minmax(0, 190px) [wide-end] minmax(16px, 1fr) [page-end];
+    [page-start] minmax(20px, 1fr) [wide-start] minmax(0, 190px)
+    [text-start] min(680px, 100% - 40px) [text-end]
+    minmax(0, 190px) [wide-end] minmax(20px, 1fr) [page-end];
   padding: 72px 0 96px;
 }
 main > * { grid-column: text; min-width: 0; }
@@ -31,7 +31,7 @@ header { margin-bottom: 12px; }
 h1, h2, h3, .label, .kicker, figure, footer, .grid, .key, details { font-family: var(--sans); font-variant-numeric: lining-nums tabular-nums; }
 .kicker, .label { font-size: 12px; letter-spacing: .07em; text-transform: uppercase; color: var(--quiet); font-weight: 600; }
 h1 { font-size: clamp(30px, 5vw, 44px); line-height: 1.12; letter-spacing: -.018em; margin: 10px 0 18px; text-wrap: balance; }
-h2 { font-size: 24px; line-height: 1.25; letter-spacing: -.008em; margin: 64px 0 10px; padding-top: 20px; border-top: 1px solid var(--rule); }
+h2 { font-size: 24px; line-height: 1.25; letter-spacing: -.008em; margin: 36px 0 10px; padding-top: 22px; border-top: 1px solid var(--rule); }
 h3 { font-size: 15px; line-height: 1.4; margin: 0 0 10px; font-weight: 600; }
 p { margin: 0 0 16px; hanging-punctuation: first; text-wrap: pretty; }
 .lead { font-size: 20px; line-height: 1.55; color: var(--quiet); }
@@ -39,8 +39,8 @@ p { margin: 0 0 16px; hanging-punctuation: first; text-wrap: pretty; }
 .findings li { padding: 12px 0; border-top: 1px solid var(--rule); }
 .findings li:last-child { border-bottom: 1px solid var(--rule); }
 .findings .label { display: block; margin-bottom: 2px; }
-figure { margin: 32px 0; }
-figcaption { font-size: 14px; line-height: 1.5; color: var(--quiet); max-width: 72ch; margin-top: 12px; text-wrap: pretty; }
+figure { margin: 24px 0 28px; }
+figcaption { font-size: 14px; line-height: 1.5; color: var(--quiet); max-width: 80ch; margin-top: 12px; text-wrap: pretty; }
 figcaption .label { margin-right: 6px; color: var(--ink); }
 .table figcaption { margin: 0 0 10px; }
 .standard { color: var(--standard); } .robust { color: var(--robust); } .wrong { color: var(--wrong); }
@@ -50,18 +50,18 @@ figcaption .label { margin-right: 6px; color: var(--ink); }
 .plot { display: block; height: auto; max-width: 100%; font-family: var(--sans); font-size: 12px; font-variant-numeric: tabular-nums; color: var(--quiet); }
 .plot text { white-space: pre; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 20px 28px; }
-.plots > .plot { width: 100%; max-width: 420px; }
+.plots.two { grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
 .for-narrow { display: none; }
 @media (max-width: 640px) { .for-narrow { display: block; } .for-wide { display: none; } }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 14.5px; line-height: 1.4; }
+table { border-collapse: collapse; min-width: 60%; font-size: 14.5px; line-height: 1.4; }
 thead th { font-size: 13px; font-weight: 600; color: var(--quiet); border-bottom: 1px solid var(--faint); vertical-align: bottom; }
-th, td { padding: 7px 0 7px 20px; text-align: right; font-weight: 400; white-space: nowrap; }
+th, td { padding: 7px 0 7px 32px; text-align: right; font-weight: 400; white-space: nowrap; }
 th:first-child { padding-left: 0; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 tbody tr:last-child > * { border-bottom: 1px solid var(--faint); }
 th.text, td.text { text-align: left; white-space: normal; }
-td.interval { color: var(--quiet); padding-left: 8px; font-size: 13px; }
+td.interval, th.interval { color: var(--quiet); padding-left: 10px; font-size: 13px; font-weight: 400; }
 .grid { display: grid; gap: 14px; }
 .grid-head, .grid-row { display: grid; grid-template-columns: 76px repeat(var(--columns), minmax(0, 1fr)); gap: 12px; }
 .grid-head { font-size: 12.5px; color: var(--quiet); align-items: end; }
@@ -71,32 +71,32 @@ td.interval { color: var(--quiet); padding-left: 8px; font-size: 13px; }
 .cell-note b { color: var(--ink); font-weight: 600; } .cell-note b.wrong { color: var(--wrong); }
 .picture { position: relative; display: block; }
 .picture img { display: block; width: 100%; image-rendering: pixelated; border-radius: 2px; background: var(--wash); }
-.picture svg { position: absolute; inset: 0; width: 100%; height: 100%; fill: none; stroke: #1b1e22; stroke-width: 1; }
-.picture path { vector-effect: non-scaling-stroke; } .picture .below { stroke: #fff; stroke-width: 2.5; stroke-opacity: .75; }
+.picture svg { position: absolute; inset: 0; width: 100%; height: 100%; fill: none; stroke: #14171a; stroke-width: 1; stroke-opacity: .6; }
+.picture path { vector-effect: non-scaling-stroke; }
 .colorbar { display: grid; grid-template-columns: 1fr auto 1fr; gap: 0 12px; align-items: center; max-width: 460px; margin: 4px 0 26px; font-size: 12.5px; color: var(--quiet); }
 .colorbar .bar { grid-column: 1 / -1; height: 10px; border-radius: 2px; margin-bottom: 4px; }
 .colorbar > :last-child { text-align: right; }
 .example { padding-top: 18px; } .example + .example { border-top: 1px solid var(--rule); margin-top: 18px; }
 .trio { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr)); gap: 28px; }
-.trio .grid { gap: 8px; } .trio .grid-head, .trio .grid-row { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); } .trio .grid-name { display: none; }
-.walk { display: grid; grid-template-columns: 150px minmax(0, 1fr); gap: 8px 24px; align-items: start; }
+.trio .grid { gap: 8px; } .trio .grid-head, .trio .grid-row { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); } .trio .grid-name, .trio .grid-head > :first-child { display: none; }
+.walk { display: grid; grid-template-columns: 140px minmax(0, 1fr); gap: 8px 24px; align-items: start; }
 .walk + .walk { margin-top: 22px; }
 .walk h3 { grid-column: 1 / -1; margin: 0; }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); gap: 10px; }
+.strip { display: grid; grid-template-columns: repeat(var(--frames), minmax(0, 1fr)); gap: 10px; }
 .note { font-size: 12px; color: var(--quiet); margin-top: 4px; display: block; }
 details { font-size: 14px; margin: 20px 0; } summary { cursor: pointer; color: var(--quiet); }
-dl.facts { display: grid; grid-template-columns: minmax(120px, max-content) minmax(0, 1fr); gap: 0 24px; font: 14.5px/1.45 var(--sans); font-variant-numeric: tabular-nums lining-nums; margin: 16px 0; }
-dl.facts > * { padding: 6px 0; border-top: 1px solid var(--rule); margin: 0; } dl.facts dt { color: var(--quiet); } dl.facts dd { overflow-wrap: anywhere; }
+dl.facts { display: grid; grid-template-columns: minmax(120px, max-content) minmax(0, 1fr); font: 14.5px/1.45 var(--sans); font-variant-numeric: tabular-nums lining-nums; margin: 16px 0; }
+dl.facts > * { padding: 6px 0; border-top: 1px solid var(--rule); margin: 0; } dl.facts dt { color: var(--quiet); padding-right: 24px; } dl.facts dd { overflow-wrap: anywhere; }
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule); font-size: 13px; color: var(--quiet); }
 @media (max-width: 760px) {
   body { font-size: 17px; } main { padding: 36px 0 56px; } .lead { font-size: 18px; }
-  h2 { margin-top: 48px; }
+  h2 { margin-top: 28px; }
   .grid-head { display: none; }
   .grid { gap: 20px; } .grid-row { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 12px 10px; }
   .trio .grid-row { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); }
   .grid-name { grid-column: 1 / -1; } .cell-head { display: block; }
   .walk { grid-template-columns: 96px minmax(0, 1fr); gap: 8px 14px; } .strip { grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 8px; }
-  th, td { padding-left: 14px; } table { font-size: 13.5px; }
+  th, td { padding-left: 14px; } td.interval, th.interval { padding-left: 6px; font-size: 12px; } table { font-size: 13.5px; }
 }
 @media print {
   :root { --paper: #fff; --ink: #000; --quiet: #444; --faint: #888; --rule: #ccc; --wash: #fff; --standard: #b02e66; --robust: #007d72; color-scheme: light; }

@@ -90,27 +90,23 @@ function attention({ models, dataset }: StudyResult): Finding | undefined {
     return relevanceMass && robust ? [{ method, standard: relevanceMass, robust }] : [];
   });
   if (pairs.length === 0) return undefined;
-  const name = ({ method }: (typeof pairs)[number]) => method;
+  const by = (kept: typeof pairs) =>
+    kept.length === pairs.length ? 'by every method' : `by ${list(kept.map(({ method }) => method))}`;
   const more = pairs.filter((pair) => above(pair.robust, pair.standard));
   const less = pairs.filter((pair) => above(pair.standard, pair.robust));
+  const same = pairs.filter((pair) => !more.includes(pair) && !less.includes(pair));
+  const verdict = [
+    more.length > 0 && `more ${by(more)}`,
+    less.length > 0 && `less ${by(less)}`,
+    same.length > 0 && `not measurably differently ${by(same)}`,
+  ].filter((clause) => clause !== false);
   const figures = pairs.map(
     (pair) => `${pair.method} ${percent(pair.robust.mean)} against ${percent(pair.standard.mean)}`,
   );
-  const verdict =
-    more.length === pairs.length
-      ? 'Explanations of the robust model lie more on the object'
-      : less.length === pairs.length
-        ? 'Explanations of the robust model lie less on the object'
-        : more.length === 0 && less.length === 0
-          ? 'How much of an explanation lies on the object does not differ measurably between the models'
-          : [
-              more.length > 0 && `Explanations of the robust model lie more on the object by ${list(more.map(name))}`,
-              less.length > 0 &&
-                `${more.length > 0 ? 'less' : 'Explanations of the robust model lie less on it'} by ${list(less.map(name))}`,
-            ]
-              .filter(Boolean)
-              .join(', ');
   const chance =
     dataset.objectShare === undefined ? '' : `; the object covers ${percent(dataset.objectShare)} of the image`;
-  return { topic: 'Where it looks', text: `${verdict} (${list(figures)})${chance}.` };
+  return {
+    topic: 'Where it looks',
+    text: `Compared with the standard model’s, the robust model’s explanations lie on the object ${list(verdict)} (${list(figures)})${chance}.`,
+  };
 }

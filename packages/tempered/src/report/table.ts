@@ -6,8 +6,6 @@ export interface Column {
   readonly heading: HtmlValue;
   /** `text` is set from the left, `number` from the right; `interval` from the right and quietly. Default `number`. */
   readonly kind?: 'text' | 'number' | 'interval';
-  /** Columns this heading stretches over, itself included; the next ones then have no heading. Default 1. */
-  readonly span?: number;
 }
 
 export interface TableOptions {
@@ -20,15 +18,7 @@ export interface TableOptions {
 
 /** A numbered table that scrolls by itself when the page is too narrow for it. */
 export function dataTable({ columns, rows, caption, number }: TableOptions): Html {
-  let covered = 0;
-  const headings = columns.map(({ heading, kind = 'number', span = 1 }) => {
-    if (covered > 0) {
-      covered -= 1;
-      return undefined;
-    }
-    covered = span - 1;
-    return html`<th scope="col" class="${kind}" colspan="${span}">${heading}</th>`;
-  });
+  const headings = columns.map(({ heading, kind = 'number' }) => html`<th scope="col" class="${kind}">${heading}</th>`);
   const cell = (value: HtmlValue, i: number) => {
     const kind = columns[i]?.kind ?? 'number';
     return i === 0 ? html`<th scope="row" class="${kind}">${value}</th>` : html`<td class="${kind}">${value}</td>`;

@@ -9,8 +9,8 @@ const cells = (result: AccuracyResult | undefined): HtmlValue[] =>
   result ? [percent(result.accuracy), percentInterval(result)] : ['–', ''];
 
 const MODEL_COLUMNS = MODEL_NAMES.flatMap((model) => [
-  { heading: modelName(model), span: 2 },
-  { heading: '', kind: 'interval' as const },
+  { heading: modelName(model) },
+  { heading: 'interval', kind: 'interval' as const },
 ]);
 
 export function accuracySection({ result, numbering }: ReportContext): Html {

@@ -1,7 +1,7 @@
 import { cssGradient, DIVERGING } from '../../image/colormap.ts';
 import type { ReportContext } from '../context.ts';
-import { figureOf, modelKey, modelName } from '../figure.ts';
-import { count, epsilon, figure, percent, percentInterval, probability } from '../format.ts';
+import { figureOf, modelKey, modelName, plotRow } from '../figure.ts';
+import { count, epsilon, measured, percent, percentInterval, probability } from '../format.ts';
 import { type Html, html, markup } from '../html.ts';
 import { type GridRow, imageGrid } from '../image-grid.ts';
 import { type IntervalRow, intervalPlot } from '../interval-plot.ts';
@@ -14,7 +14,7 @@ export function explanationSection(context: ReportContext): Html {
   if (examples.length === 0 && !hasMeasures) return html``;
   return html`<h2>What the models look at</h2>
 <p>An attribution gives every pixel its share in the model’s output for the class it predicts. Read each image from left to right: what the model
-sees, how the attack changes its mind, and which pixels three methods hold responsible.</p>
+sees, how the attack changes its mind, and which pixels the methods hold responsible.</p>
 ${examples.length > 0 && exampleFigure(context)}
 ${hasMeasures && measures(context)}
 ${completeness(context.result)}`;
@@ -73,7 +73,7 @@ function exampleRow(result: StudyResult, example: ExampleResult, model: ModelNam
         caption:
           positiveShare === undefined
             ? 'zero everywhere'
-            : html`± ${figure(clip)}, ${Math.round(100 * positiveShare)}% for`,
+            : html`± ${measured(clip)}, ${Math.round(100 * positiveShare)}% for`,
       })),
     ],
   };
@@ -109,9 +109,14 @@ function measures({ result, numbering, document }: ReportContext): Html {
 ${figureOf({
   number: numbering.figure(),
   isWide: true,
-  content: html`${modelKey()}<div class="plots">${plots.map(({ title, rows }) =>
-    markup(intervalPlot({ document, width: 400, title, rows, reference })),
-  )}</div>`,
+  content: html`${modelKey()}${plotRow(
+    plots.map(
+      ({ title, rows }) =>
+        (space) =>
+          intervalPlot({ ...space, title, rows, reference }),
+    ),
+    document,
+  )}`,
   caption: html`Explanations measured against object masks${Math.max(...counts) > 0 && ` on ${count(Math.max(...counts))} test images`}; higher is better.
 ${reference && `A blind explanation would put ${percent(reference.value)} of its mass, and of its maxima, on the object: its share of the image.`}`,
 })}
@@ -122,8 +127,8 @@ ${dataTable({
     { heading: 'measure', kind: 'text' },
     { heading: 'method', kind: 'text' },
     ...MODEL_NAMES.flatMap((model) => [
-      { heading: modelName(model), span: 2 },
-      { heading: '', kind: 'interval' as const },
+      { heading: modelName(model) },
+      { heading: 'interval', kind: 'interval' as const },
     ]),
   ],
   rows: (['relevanceMass', 'pointingGame'] as const).flatMap((kind) =>

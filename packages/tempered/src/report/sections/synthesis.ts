@@ -1,8 +1,8 @@
 import type { ReportContext } from '../context.ts';
 import { curvePlot } from '../curve-plot.ts';
-import { figureOf, modelKey, modelName } from '../figure.ts';
+import { figureOf, modelKey, modelName, plotRow } from '../figure.ts';
 import { epsilon, norm } from '../format.ts';
-import { type Html, html, markup } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import { imageGrid, pictureOf } from '../image-grid.ts';
 import { MODEL_NAMES, type ModelName, type TraversalResult } from '../study-result.ts';
 import { predictionNote } from './explanations.ts';
@@ -12,7 +12,7 @@ export function largeEpsilonSection({ result, numbering }: ReportContext): Html 
   if (!large || large.examples.length === 0) return undefined;
   return html`<h2>A perturbation one can see</h2>
 <p>Let the attack go far enough to be seen and it has to show its hand: what does an image need, in the model’s eyes, to become another class?
-For a standard model noise is often enough; a robust one asks for more.</p>
+Noise that resembles nothing, or parts of that class?</p>
 ${figureOf({
   number: numbering.figure(),
   isWide: true,
@@ -55,7 +55,7 @@ export function traversalSection({ result, numbering, document }: ReportContext)
   });
   const { label, target } = traversal;
   return html`<h2>From ${label} to ${target}</h2>
-<p>Starting from one image of class ${label}, ${traversal.steps} gradient steps raise the logit of ${target}${traversal.bound && `, within an ${traversal.bound}`}.
+<p>Starting from one image of class ${label}, ${traversal.steps} gradient steps raise the logit of ${target}${traversal.bound && `, within ${traversal.bound}`}.
 What appears on the way is what the model has learned that class to be.</p>
 ${figureOf({
   number: numbering.figure(),
@@ -66,25 +66,21 @@ ${figureOf({
 ${figureOf({
   number: numbering.figure(),
   isWide: true,
-  content: html`${modelKey()}<div class="plots">${markup(
-    curvePlot({
-      document,
-      width: 400,
-      title: `Logit of ${target}`,
-      xLabel: 'step',
-      yKind: 'value',
-      series: series('logit'),
-    }),
-  )}${markup(
-    curvePlot({
-      document,
-      width: 400,
-      title: `Probability of ${target}`,
-      xLabel: 'step',
-      yKind: 'share',
-      series: series('probability'),
-    }),
-  )}</div>`,
+  content: html`${modelKey()}${plotRow(
+    [
+      (space) =>
+        curvePlot({ ...space, title: `Logit of ${target}`, xLabel: 'step', yKind: 'value', series: series('logit') }),
+      (space) =>
+        curvePlot({
+          ...space,
+          title: `Probability of ${target}`,
+          xLabel: 'step',
+          yKind: 'share',
+          series: series('probability'),
+        }),
+    ],
+    document,
+  )}`,
   caption: html`How soon each model is convinced. A model whose probability saturates in few steps can be moved far by changes that mean little.`,
 })}`;
 }
@@ -94,7 +90,7 @@ function walk(traversal: TraversalResult, model: ModelName): Html {
   const last = frames.at(-1)?.picture ?? animation;
   return html`<div class="walk"><h3>${modelName(model)} model</h3>
 <picture class="picture"><source media="print, (prefers-reduced-motion: reduce)" srcset="${last}"><img src="${animation}" alt="Animation from ${traversal.label} to ${traversal.target} by the ${model} model"></picture>
-<div class="strip">${frames.map(
+<div class="strip" style="--frames: ${Math.min(10, frames.length)}">${frames.map(
     ({ step, picture }) =>
       html`<div>${pictureOf({ picture, alt: `Step ${step}` })}<span class="note">step ${step}</span></div>`,
   )}</div></div>`;

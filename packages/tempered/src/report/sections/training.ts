@@ -1,8 +1,8 @@
 import type { ReportContext } from '../context.ts';
 import { curvePlot } from '../curve-plot.ts';
-import { figureOf, modelKey, modelName } from '../figure.ts';
+import { figureOf, modelKey, modelName, plotRow } from '../figure.ts';
 import { count, duration, figure, percent } from '../format.ts';
-import { type Html, html, markup } from '../html.ts';
+import { type Html, html } from '../html.ts';
 import { type EpochResult, MODEL_NAMES, type ModelName } from '../study-result.ts';
 import { dataTable } from '../table.ts';
 
@@ -47,9 +47,14 @@ ${
   figureOf({
     number: numbering.figure(),
     isWide: true,
-    content: html`${modelKey()}<div class="plots">${plots.map(([title, quantity, yKind]) =>
-      markup(curvePlot({ document, width: 330, title, xLabel: 'epoch', yKind, series: series(quantity) })),
-    )}</div>`,
+    content: html`${modelKey()}${plotRow(
+      plots.map(
+        ([title, quantity, yKind]) =>
+          (space) =>
+            curvePlot({ ...space, title, xLabel: 'epoch', yKind, series: series(quantity) }),
+      ),
+      document,
+    )}`,
     caption: html`Training, epoch by epoch. The robust model’s loss is measured on adversarial images, so the two losses are not to be compared.`,
   })
 }

@@ -234,7 +234,7 @@ export async function sampleStudy(): Promise<StudyResult> {
       label: 'circle',
       target: 'star',
       steps: 40,
-      bound: 'ℓ2 ball of radius 8',
+      bound: 'an ℓ₂ ball of radius 8',
       models: {
         standard: await walk('standard', 'circle', 'star'),
         robust: await walk('robust', 'circle', 'star'),
