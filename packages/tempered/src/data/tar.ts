@@ -45,6 +45,7 @@ export function readTar(archive: Uint8Array, name = 'tar archive'): TarFile[] {
     offset = start + Math.ceil(size / BLOCK) * BLOCK;
   }
   if (offset === 0) throw new DataError(`${name}: not a tar archive`);
+  if (offset !== bytes.length) throw new DataError(`${name}: truncated at byte ${bytes.length}`);
   return files;
 }
 
