@@ -3,19 +3,21 @@ import type { GraphBuilder } from '../builder.ts';
 import type { DataType } from '../graph.ts';
 import type { Window } from '../operators/window.ts';
 import type { Value } from '../value.ts';
-import { foldTaps, tapSlices } from './taps.ts';
+import { positions } from './phases.ts';
+import { foldTaps, tapReader } from './taps.ts';
 
 /**
  * Passes each element of `dy` to the first element of its window, in row-major order, that equals the maximum `y`.
  * The choice itself has no derivative, so differentiating the result again is right almost everywhere.
  */
 export function maxPoolGradient(g: GraphBuilder, x: Value, y: Value, dy: Value, window: Window): Value {
-  const taps = tapSlices(g, x, window, lowest(x.dtype));
+  const read = tapReader(g, x, window, { padding: lowest(x.dtype) });
+  const taps = positions(window.kernel);
   let remaining = dy;
   const parts = taps.map((tap, index) => {
     // Whatever no earlier tap took belongs to the last.
     if (index === taps.length - 1) return remaining;
-    const part = g.mask(g.equal(tap, y), remaining);
+    const part = g.mask(g.equal(read(tap), y), remaining);
     remaining = g.sub(remaining, part);
     return part;
   });

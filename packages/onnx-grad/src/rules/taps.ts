@@ -8,22 +8,68 @@ import { interleave, positions, spatialWindow } from './phases.ts';
 const coverage = ({ kernel, strides, dilations, output }: Window): number[] =>
   output.map((count, axis) => (count - 1) * strides[axis]! + windowExtent(kernel[axis]!, dilations[axis]!));
 
-/** For each tap in row-major order, the elements [N, C, ...output] of `x` [N, C, ...image] it meets; `padding` outside. */
-export function tapSlices(g: GraphBuilder, x: Value, window: Window, padding: number): Value[] {
-  const { kernel, strides, dilations, before, output } = window;
-  const image = x.shape.slice(2);
-  const back = coverage(window).map((length, axis) => Math.max(0, length - image[axis]! - before[axis]!));
-  const padded = [...before, ...back].every((count) => count === 0)
-    ? x
-    : g.op('Pad', [x, g.integers([0, 0, ...before, 0, 0, ...back]), g.constant(padding, [], x)]);
-  return positions(kernel).map((tap) => {
-    const starts = tap.map((t, axis) => t * dilations[axis]!);
-    const ends = starts.map((start, axis) => start + (output[axis]! - 1) * strides[axis]! + 1);
-    return g.slice(padded, { starts, ends, axes: image.map((_, axis) => axis + 2), steps: strides });
-  });
+export interface TapOptions {
+  /** What stands outside the image. Default 0. */
+  padding?: number;
+  /** The first spatial axis of x: 2 for [N, C, ...image], which is the default, 1 for [N, ...image, C]. */
+  firstAxis?: number;
 }
 
-/** Adds each part [N, C, ...output] to the elements its tap meets: [N, C, ...image]. Adjoint of `tapSlices`. */
+/**
+ * Returns a function that reads the elements of `x` which a tap meets, with `window.output` in place of the image.
+ *
+ * Picking every other element of the innermost axis is slow, so it is done once for all taps that share a phase; what
+ * remains for each tap is to copy whole rows.
+ */
+export function tapReader(
+  g: GraphBuilder,
+  x: Value,
+  window: Window,
+  { padding = 0, firstAxis = 2 }: TapOptions = {},
+): (tap: readonly number[]) => Value {
+  const { kernel, strides, dilations, before, output } = window;
+  const axes = output.map((_, axis) => firstAxis + axis);
+  const back = coverage(window).map((length, i) => Math.max(0, length - x.shape[axes[i]!]! - before[i]!));
+  const padded = padWith(g, x, axes, before, back, padding);
+  const last = axes.length - 1;
+  const stride = strides[last]!;
+  const shared = stride > 1 && kernel[last]! > stride && axes[last] === x.shape.length - 1;
+  const phases = new Map<number, Value>();
+  const everyStride = (start: number): Value => {
+    const known = phases.get(start);
+    if (known !== undefined) return known;
+    const axis = axes[last]!;
+    const picked = g.slice(padded, { starts: [start], ends: [padded.shape[axis]!], axes: [axis], steps: [stride] });
+    phases.set(start, picked);
+    return picked;
+  };
+  return (tap) => {
+    const starts = tap.map((t, axis) => t * dilations[axis]!);
+    const steps = [...strides];
+    const source = shared ? everyStride(starts[last]! % stride) : padded;
+    if (shared) {
+      starts[last] = Math.floor(starts[last]! / stride);
+      steps[last] = 1;
+    }
+    const ends = starts.map((start, axis) => start + (output[axis]! - 1) * steps[axis]! + 1);
+    return g.slice(source, { starts, ends, axes, steps });
+  };
+}
+
+function padWith(
+  g: GraphBuilder,
+  x: Value,
+  axes: readonly number[],
+  before: readonly number[],
+  after: readonly number[],
+  value: number,
+): Value {
+  if ([...before, ...after].every((count) => count === 0)) return x;
+  const spread = (counts: readonly number[]) => x.shape.map((_, axis) => counts[axes.indexOf(axis)] ?? 0);
+  return g.op('Pad', [x, g.integers([...spread(before), ...spread(after)]), g.constant(value, [], x)]);
+}
+
+/** Adds each part [N, C, ...output] to the elements its tap meets: [N, C, ...image]. Adjoint of `tapReader`. */
 export function foldTaps(g: GraphBuilder, parts: readonly Value[], window: Window, image: readonly number[]): Value {
   const { kernel, strides, dilations, before, output } = window;
   const lengths = coverage(window).map((length, axis) =>

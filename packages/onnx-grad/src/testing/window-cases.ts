@@ -16,6 +16,11 @@ export const convolutionCases: Record<string, ConvolutionCase> = {
   'without padding': { x: [1, 1, 4, 4], weight: [2, 1, 3, 2] },
   'padding wider than the kernel': { x: [1, 1, 2, 3], weight: [1, 1, 2, 2], attributes: { pads: [3, 2, 2, 0] } },
   'asymmetric padding, even kernel': { x: [1, 2, 3, 4], weight: [2, 2, 2, 4], attributes: { pads: [1, 0, 0, 2] } },
+  'many channels': {
+    x: [2, 16, 3, 3],
+    weight: [2, 16, 2, 3],
+    attributes: { strides: [1, 2], pads: [0, 1, 1, 1] },
+  },
   '1x1': { x: [2, 3, 2, 2], weight: [2, 3, 1, 1] },
   '1x1, stride 2': { x: [2, 2, 5, 4], weight: [2, 2, 1, 1], attributes: { strides: [2, 2] } },
   '3x3, stride 2': { x: [1, 2, 5, 6], weight: [2, 2, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
