@@ -158,8 +158,8 @@ export async function createRemoteRuntime(
 
   const open = async () => {
     const opened = await call('open', options);
-    // Some platforms look for the GPU only now; a device that is not there should fail here, not at the first use.
-    if (opened.gpuTypes.length > 0) await runIdentity('float32', PROBE, false);
+    // Some look for the GPU or load their code only now; what is not there should fail here, not at the first use.
+    if (options.device !== 'cpu') await runIdentity('float32', PROBE, false);
     return opened;
   };
   const { description, gpuTypes } = await open().catch(async (error) => {

@@ -1,24 +1,72 @@
-/** @file Test page: checks a browser runtime against the contract. */
+/** @file Test page: browser runtimes, for the contract and to be driven from outside. */
+import type { HostTensor, Program, Runtime } from '../../../src/runtime/runtime.ts';
 import { contract } from '../../../src/runtime/testing/runtime-contract.ts';
 import { createWebRuntime, type WebRuntimeOptions } from '../../../src/web.ts';
 
-interface ContractReport {
-  description: string;
-  failures: Record<string, string>;
-}
+const runtimes: Runtime[] = [];
+const programs: Program[] = [];
 
-async function checkContract(options: WebRuntimeOptions): Promise<ContractReport> {
-  const runtime = await createWebRuntime(options);
-  const failures: Record<string, string> = {};
-  for (const [name, check] of Object.entries(contract)) {
-    await check(runtime).catch((error) => {
-      failures[name] = String(error);
-    });
-  }
-  await runtime.close();
-  return { description: runtime.description, failures };
-}
+const page = {
+  ready: true,
 
-const page = { ready: true, checkContract };
-export type RuntimePage = typeof page;
+  /** Runs every check of the contract; what failed, by name. */
+  async checkContract(options: WebRuntimeOptions): Promise<Record<string, string>> {
+    const runtime = await createWebRuntime(options);
+    const failures: Record<string, string> = {};
+    for (const [name, check] of Object.entries(contract)) {
+      await check(runtime).catch((error) => {
+        failures[name] = String(error);
+      });
+    }
+    await runtime.close();
+    return failures;
+  },
+
+  /** Why the engine did not start. */
+  async failToOpen(options: WebRuntimeOptions): Promise<string> {
+    return createWebRuntime(options).then(
+      (runtime) => runtime.close().then(() => 'it started'),
+      (error) => String(error),
+    );
+  },
+
+  /** Largest pause between two turns of the page's event loop while a long program runs, and the time it ran: ms. */
+  async measurePauses(options: WebRuntimeOptions, model: Uint8Array, feeds: Record<string, HostTensor>) {
+    const runtime = await createWebRuntime(options);
+    const program = await runtime.compile(model);
+    let longest = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 1);
+    const start = performance.now();
+    await program.run(feeds);
+    const total = performance.now() - start;
+    clearInterval(timer);
+    await runtime.close();
+    return { longest, total };
+  },
+
+  async open(options: WebRuntimeOptions): Promise<{ runtime: number; description: string }> {
+    const runtime = await createWebRuntime(options);
+    return { runtime: runtimes.push(runtime) - 1, description: runtime.description };
+  },
+  async compile(runtime: number, model: Uint8Array, label: string | undefined) {
+    const program = await runtimes[runtime]!.compile(model, { label });
+    const { inputNames, outputNames } = program;
+    return { program: programs.push(program) - 1, inputNames, outputNames };
+  },
+  async run(program: number, feeds: Record<string, HostTensor>): Promise<Record<string, HostTensor>> {
+    return { ...(await programs[program]!.run(feeds)).fetched };
+  },
+  release(program: number): void {
+    programs[program]!.release();
+  },
+  async close(runtime: number): Promise<void> {
+    await runtimes[runtime]!.close();
+  },
+};
+
+export type RuntimePage = { [K in Exclude<keyof typeof page, 'ready'>]: (typeof page)[K] };
 Object.assign(globalThis, page);
