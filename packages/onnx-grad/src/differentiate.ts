@@ -2,6 +2,7 @@ import { GraphBuilder } from './builder.ts';
 import { ShapeError } from './errors.ts';
 import { gradient } from './gradient.ts';
 import { type Graph, isFloat } from './graph.ts';
+import { parameterNames } from './parameters.ts';
 
 export interface DifferentiateOptions {
   /** Name of the output to differentiate; the first one when left out. */
@@ -54,7 +55,7 @@ export function resolveNames(graph: Graph, wrt: 'input' | 'all' | readonly strin
     .filter((input) => isFloat(input.dtype) && !graph.initializers.has(input.name))
     .map((v) => v.name);
   if (wrt === 'input') return inputs;
-  const parameters = [...graph.initializers].filter(([, tensor]) => isFloat(tensor.dtype)).map(([name]) => name);
+  const parameters = parameterNames(graph);
   if (wrt === 'all') return [...inputs, ...parameters];
   for (const name of wrt) {
     if (inputs.includes(name) || parameters.includes(name)) continue;

@@ -4,12 +4,13 @@ import { resolveNames } from './differentiate.ts';
 import { ModelError } from './errors.ts';
 import { Expansion, type Scope } from './expansion.ts';
 import { CANONICAL_OPSET, emptyGraph, type Graph, type Node, type Tensor } from './graph.ts';
+import { separateCopies } from './parameters.ts';
 import type { Value } from './value.ts';
 
 export interface SpecializeOptions {
   /**
    * Initializers that will be differentiated or fed: they keep their names and are not folded into other constants.
-   * `'all'`: every float initializer. Default: none.
+   * `'all'`: every parameter, see `parameterNames`. Default: none.
    */
   parameters?: 'all' | readonly string[];
 }
@@ -33,12 +34,13 @@ export function specialize(
 ): Graph {
   const inputs = bindShapes(graph, shapes);
   const variables = new Set(parametersOf(graph, parameters));
+  const model = separateCopies(graph, variables);
   const g = new GraphBuilder();
-  const expansion = new Expansion(g, graph);
+  const expansion = new Expansion(g, model);
   const scope: Scope = { values: new Map(), opsets: graph.opsets, prefix: '', depth: 0 };
   for (const { name, dtype, shape } of inputs) scope.values.set(name, g.input(name, dtype, shape));
-  expansion.addInitializers(scope, graph.initializers, (name) => variables.has(name));
-  expansion.write(graph.nodes, scope);
+  expansion.addInitializers(scope, model.initializers, (name) => variables.has(name));
+  expansion.write(model.nodes, scope);
   const outputs = graph.outputs.map(({ name }) => {
     const value = expansion.lookUp(name, scope);
     if (value === undefined) throw new ModelError(`nothing computes the output '${name}'`);
@@ -48,7 +50,8 @@ export function specialize(
 }
 
 function parametersOf(graph: Graph, parameters: 'all' | readonly string[]): string[] {
-  return resolveNames(graph, parameters).filter((name) => graph.initializers.has(name));
+  const inputs = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));
+  return resolveNames(graph, parameters).filter((name) => !inputs.has(name));
 }
 
 interface Output {
