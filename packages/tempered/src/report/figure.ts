@@ -60,6 +60,6 @@ export function plotPair(draw: Draw, document: Document, wide = 680): Html {
 export function plotRow(draws: readonly Draw[], document: Document): Html {
   const isThree = draws.length > 2;
   return html`<div class="plots${!isThree && ' two'}">${draws.map(
-    (draw) => html`<div>${plotPair(draw, document, isThree ? 334 : 500)}</div>`,
+    (draw) => html`<div>${plotPair(draw, document, isThree ? 334 : 460)}</div>`,
   )}</div>`;
 }

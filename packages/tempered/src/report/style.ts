@@ -50,9 +50,9 @@ figcaption .label { margin-right: 6px; color: var(--ink); }
 .plot { display: block; height: auto; max-width: 100%; font-family: var(--sans); font-size: 12px; font-variant-numeric: tabular-nums; color: var(--quiet); }
 .plot text { white-space: pre; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 20px 28px; }
-.plots.two { grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
+.plots.two { grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); }
 .for-narrow { display: none; }
-@media (max-width: 640px) { .for-narrow { display: block; } .for-wide { display: none; } }
+@media screen and (max-width: 640px) { .for-narrow { display: block; } .for-wide { display: none; } }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; min-width: 60%; font-size: 14.5px; line-height: 1.4; }
 thead th { font-size: 13px; font-weight: 600; color: var(--quiet); border-bottom: 1px solid var(--faint); vertical-align: bottom; }
@@ -84,11 +84,11 @@ td.interval, th.interval { color: var(--quiet); padding-left: 10px; font-size: 1
 .walk h3 { grid-column: 1 / -1; margin: 0; }
 .strip { display: grid; grid-template-columns: repeat(var(--frames), minmax(0, 1fr)); gap: 10px; }
 .note { font-size: 12px; color: var(--quiet); margin-top: 4px; display: block; }
-details { font-size: 14px; margin: 20px 0; } summary { cursor: pointer; color: var(--quiet); }
+details { font-size: 14px; margin: 0 0 12px; } summary { cursor: pointer; color: var(--quiet); }
 dl.facts { display: grid; grid-template-columns: minmax(120px, max-content) minmax(0, 1fr); font: 14.5px/1.45 var(--sans); font-variant-numeric: tabular-nums lining-nums; margin: 16px 0; }
 dl.facts > * { padding: 6px 0; border-top: 1px solid var(--rule); margin: 0; } dl.facts dt { color: var(--quiet); padding-right: 24px; } dl.facts dd { overflow-wrap: anywhere; }
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule); font-size: 13px; color: var(--quiet); }
-@media (max-width: 760px) {
+@media screen and (max-width: 760px) {
   body { font-size: 17px; } main { padding: 36px 0 56px; } .lead { font-size: 18px; }
   h2 { margin-top: 28px; }
   .grid-head { display: none; }
@@ -103,7 +103,8 @@ footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule);
   body { font-size: 10.5pt; } main { display: block; padding: 0; }
   h2 { margin-top: 28pt; break-after: avoid; } figure, .example, tr, .walk { break-inside: avoid; }
   img, .colorbar .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  .grid-head, .grid-row { gap: 6pt; } details > summary { display: none; }
+  .grid-head, .grid-row { gap: 6pt; } .plots { grid-template-columns: repeat(3, 1fr); gap: 8pt; } .plots.two { grid-template-columns: 1fr 1fr; }
+  .cell-note { font-size: 8pt; } .grid-head { font-size: 8pt; } details > summary { display: none; }
   @page { margin: 18mm 16mm; }
 }
 `;

@@ -43,7 +43,7 @@ function robustness({ models, attack }: StudyResult): Finding | undefined {
   }
   const times =
     standard.correct === 0
-      ? 'where the standard model is right on none'
+      ? `where the standard model is right on none of ${standard.count} ${percentInterval(standard)}`
       : `${ratio(robust.accuracy / standard.accuracy)} times as often as the standard model, which is right on ${share(standard)}`;
   return {
     topic: 'Robustness',
