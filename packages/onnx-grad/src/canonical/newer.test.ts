@@ -3,7 +3,8 @@ import { GraphBuilder } from '../builder.ts';
 import { ShapeError, UnsupportedOpError } from '../errors.ts';
 import type { NumericArray } from '../evaluate/array.ts';
 import { evaluateGraph } from '../evaluate/evaluate-graph.ts';
-import { type Attribute, emptyGraph, type Node } from '../graph.ts';
+import { gradient } from '../gradient.ts';
+import { type Attribute, emptyGraph, isFloat, type Node } from '../graph.ts';
 import { expectClose, inputArray, type OperatorInput, runInOnnxRuntime } from '../testing/onnxruntime.ts';
 import { newer } from './newer.ts';
 
@@ -233,4 +234,37 @@ test.each<[LoweringCase, typeof ShapeError | typeof UnsupportedOpError]>([
   [{ op: 'Attention', version: 23, inputs: shapes([2, 3, 4, 8], [2, 2, 6, 8], [2, 2, 6, 8]) }, ShapeError],
 ])('refuses %j', (loweringCase, kind) => {
   expect(() => lowered(loweringCase)).toThrow(kind);
+});
+
+test.each([...activations, ...normalizations, ...attentions])('%s can be differentiated twice', (_, loweringCase) => {
+  const { g, feeds, outputs } = lowered(loweringCase);
+  const variables = Object.keys(feeds).flatMap((name) => (isFloat(g.value(name).dtype) ? [g.value(name)] : []));
+  const first = gradient(g, { of: outputs[0]!, wrt: variables, cotangent: outputs[0]! });
+  const second = gradient(g, { of: first[0]!, wrt: variables });
+  const values = evaluateGraph(g.graph, feeds);
+  for (const value of [...first, ...second]) {
+    const numbers = values.get(value.name)?.data ?? value.constant!.data;
+    expect([...(numbers as Float64Array)].every(Number.isFinite), value.name).toBe(true);
+  }
+});
+
+test('the gradient of attention agrees with differences, with masked keys and shared heads', () => {
+  const { g, feeds, outputs } = lowered(attentions.find(([name]) => name === 'mask and causal')![1]);
+  const y = outputs[0]!;
+  const objective = g.reduceSum(g.square(y), [0, 1, 2, 3]);
+  const variables = ['x0', 'x1', 'x2'].map((name) => g.value(name));
+  const gradients = gradient(g, { of: objective, wrt: variables });
+  const values = evaluateGraph(g.graph, feeds);
+  const at = (name: string, index: number, delta: number) => {
+    const data = Float64Array.from(feeds[name]!.data);
+    data[index]! += delta;
+    return evaluateGraph(g.graph, { ...feeds, [name]: { ...feeds[name]!, data } }).get(objective.name)!.data[0]!;
+  };
+  variables.forEach(({ name }, k) => {
+    const analytic = values.get(gradients[k]!.name)!.data;
+    for (const index of [0, 7, 21, analytic.length - 1]) {
+      const numeric = (at(name, index, 1e-5) - at(name, index, -1e-5)) / 2e-5;
+      expect(analytic[index], `${name}[${index}]`).toBeCloseTo(numeric, 6);
+    }
+  });
 });
