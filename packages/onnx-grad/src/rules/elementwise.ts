@@ -1,5 +1,6 @@
 /** @file Gradients of arithmetic and elementary functions. */
 import type { GraphBuilder } from '../builder.ts';
+import { sizeOf } from '../graph.ts';
 import type { Value } from '../value.ts';
 import { once } from './once.ts';
 import { unary } from './pointwise.ts';
@@ -27,14 +28,18 @@ const extreme =
     return inputs.map((x, i) => () => g.sumTo(g.mul(attains[i]!(), share()), x.shape));
   };
 
-/** d/dx xᵖ = p·xᵖ⁻¹, and 0 where p is 0, also at x = 0. */
+/**
+ * d/dx xᵖ = p·xᵖ⁻¹, and 0 where p is 0, also at x = 0. Operands are brought to one shape first: ONNX Runtime 1.30 throws on
+ * WebGPU when one of them repeats along a last axis whose length is a multiple of 4.
+ */
 function powerSlope(g: GraphBuilder, x: Value, exponent: Value): Value {
   const p = g.cast(exponent, x.dtype);
   if (isNumber(p, 2)) return g.scale(x, 2);
   if (isNumber(p, 3)) return g.scale(g.square(x), 3);
   const one = g.constant(1, [], x);
   const lowered = g.where(g.equal(p, g.constant(0, [], x)), one, g.sub(p, one));
-  return g.mul(p, g.pow(x, lowered));
+  const spread = (value: Value, other: Value) => (sizeOf(value.shape) === 1 ? value : g.broadcast(value, other.shape));
+  return g.mul(p, g.pow(spread(x, p), spread(lowered, x)));
 }
 
 const isNumber = (value: Value, number: number): boolean =>
