@@ -31,7 +31,7 @@ describe('parseNpy', () => {
     [
       'int64 in Fortran order',
       numpy(
-        'eNqb7BfqGxDJyFDGUK2eklqcXKRupaBuk2mhrqOgnpZfVFKUmBefX5SSCpIPKSpNBQoXZyQWpAK5GkY6CsY6CiaaOgq1CmQCrt//IYCdAQKg3P/cUD4zlOaH0n+g8hwMqIAHSrNAaQEo/ReqnhPKZ4TSvFCaFUoLQul/UPVcUD4TlOaD0mxQWghKAwD5KEPh',
+        'eNqb7BfqGxDJyFDGUK2eklqcXKRupaBuk2mhrqOgnpZfVFKUmBefX5SSChIPKSpNBQoXZyQWpAK5GkY6CsY6CiaaOgq1CmQCrt//IYCdAQKg3P/cUD4zlOaH0n+g8hwMqIAHSrNAaQEo/ReqnhPKZ4TSvFCaFUoLQul/UPVcUD4TlOaD0mxQWghKAwD5KEPh',
       ),
       [2, 3, 4],
       BigInt64Array.from({ length: 24 }, (_, i) => BigInt(i - 5)),
