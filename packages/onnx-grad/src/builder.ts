@@ -5,7 +5,7 @@ import { toNumeric, toTensor } from './evaluate/array.ts';
 import { checkTypes, isFoldable, MAX_FOLDED_ELEMENTS } from './fold.ts';
 import { type DataType, emptyGraph, type Graph, type Node, sizeOf, type Tensor } from './graph.ts';
 import { operators } from './operators/index.ts';
-import { type AttributeValues, broadcastShapes, readAttributes } from './operators/operator.ts';
+import { broadcastShapes, readAttributes } from './operators/operator.ts';
 import type { Value } from './value.ts';
 
 export type AttributeInput = number | string | readonly number[] | Tensor | undefined;
@@ -125,6 +125,7 @@ export class GraphBuilder {
   /** A float constant: a number (rank 0) or numbers with a shape, of the type of `like` (float32 when left out). */
   constant(content: number | readonly number[], shape: readonly number[] = [], like?: { dtype: DataType }): Value {
     const dtype = like?.dtype ?? 'float32';
+    if (dtype === 'string') throw new ShapeError('strings do not mix with numbers');
     if (typeof content === 'number' && shape.length === 0) {
       const key = `${dtype} ${Object.is(content, -0) ? '-0' : content}`;
       const known = this.#scalars.get(key);
@@ -475,5 +476,3 @@ export class GraphBuilder {
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((dimension, index) => dimension === b[index]);
-
-export type { AttributeValues };

@@ -160,7 +160,7 @@ function writeDimension(dimension: Dimension) {
   return create(TensorShapeProto_DimensionSchema, {
     value:
       typeof dimension === 'number'
-        ? { case: 'dimValue', value: BigInt(dimension) }
+        ? { case: 'dimValue', value: toInt64(dimension) }
         : { case: 'dimParam', value: dimension },
   });
 }

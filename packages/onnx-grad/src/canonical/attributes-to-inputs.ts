@@ -25,6 +25,12 @@ const axesInput =
     return copyNode(context, { inputs: [inputs[0], axes && g.integers(axes)], omit: ['axes'] });
   };
 
+const unsqueeze: Lowering = (context) => {
+  if (context.version >= 13) inputAt(context, 1);
+  else if (intsAttribute(context, 'axes') === undefined) throw unsupportedForm(context, 'it names no axes');
+  return axesInput(13)(context);
+};
+
 /** Axes default to all; an empty list means all too, unless noop_with_empty_axes says otherwise. */
 const reduce =
   (before: number): Lowering =>
@@ -124,5 +130,5 @@ export const attributesToInputs: Record<string, Lowering> = {
   Split: split,
   Squeeze: axesInput(13),
   TopK: topK,
-  Unsqueeze: axesInput(13),
+  Unsqueeze: unsqueeze,
 };
