@@ -9,7 +9,7 @@ export interface EinsumAttributes {
 }
 
 /** An equation with a label for every axis; an ellipsis becomes the labels `.1`, `.2` ..., counted from its right end. */
-export interface Equation {
+interface Equation {
   operands: string[][];
   output: string[];
   /** Length of each label's axis after broadcasting. */
@@ -46,6 +46,7 @@ export function parseEquation(equation: string, shapes: readonly (readonly numbe
     labels.forEach((label, axis) => {
       const known = sizes.get(label) ?? 1;
       const size = shape[axis]!;
+      if (size !== shape[labels.indexOf(label)]) fail(`repeats '${label}' on axes of different length`);
       if (known !== 1 && size !== 1 && known !== size) fail(`gives '${label}' the lengths ${known} and ${size}`);
       sizes.set(label, known === 1 ? size : known);
     });

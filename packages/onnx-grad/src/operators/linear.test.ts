@@ -154,6 +154,7 @@ test.each([
   ['ij,jk', [[3, 4]]],
   ['i.j', [[3, 4]]],
   ['i?', [[3, 4]]],
+  ['ii', [[3, 1]]],
 ])('Einsum refuses %s on shapes %j', (equation, inputs) => {
   const g = new GraphBuilder();
   const values = inputs.map((shape, i) => g.input(`x${i}`, 'float32', shape));

@@ -6,7 +6,7 @@ import type { ValueType } from '../value.ts';
 import { imageLayout } from './image-layout.ts';
 import { type AttributeTable, type InferContext, type Operator, required } from './operator.ts';
 
-export type Reduction = 'none' | 'sum' | 'mean';
+type Reduction = 'none' | 'sum' | 'mean';
 
 export interface LossAttributes {
   reduction: Reduction;

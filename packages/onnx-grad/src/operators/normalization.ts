@@ -30,7 +30,7 @@ interface Moments {
 }
 
 /** Mean and variance of the elements `at(0) ... at(count - 1)`. */
-export function moments(count: number, at: (index: number) => number): Moments {
+function moments(count: number, at: (index: number) => number): Moments {
   let mean = 0;
   for (let i = 0; i < count; i++) mean += at(i);
   mean /= count;
@@ -40,7 +40,7 @@ export function moments(count: number, at: (index: number) => number): Moments {
 }
 
 /** Throws unless each of the inputs listed has one element a channel. */
-export function requirePerChannel(context: InferContext, indices: readonly number[]): void {
+function requirePerChannel(context: InferContext, indices: readonly number[]): void {
   const { shape } = required(context, 0);
   const { channels } = imageLayout(shape);
   for (const index of indices) {

@@ -4,7 +4,7 @@ import { sizeOf } from '../graph.ts';
 import type { Value } from '../value.ts';
 
 /** An array with a label for each of its axes. */
-export interface Term {
+interface Term {
   readonly value: Value;
   readonly labels: readonly string[];
 }
