@@ -3,7 +3,7 @@ import { type DataType, sizeOf } from '../graph.ts';
 import type { Numbers, NumericArray } from './array.ts';
 
 /** What a row visitor gets: where the row starts in each operand, and how far apart its elements are (0 = repeated). */
-export type RowVisitor = (start: number, length: number, offsets: readonly number[], steps: readonly number[]) => void;
+type RowVisitor = (start: number, length: number, offsets: readonly number[], steps: readonly number[]) => void;
 
 /**
  * Visits the rows of `shape` in order; `start` counts elements of `shape`. Neighbouring axes that every operand walks

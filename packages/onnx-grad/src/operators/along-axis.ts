@@ -134,7 +134,7 @@ export const alongAxis: Record<string, Operator> = {
       const { dtype, shape } = required(context, 0);
       const axis = checkedAxis(context);
       const count = constantNumbers(context, 1)[0] ?? 0;
-      if (count > (shape[axis] ?? 1)) {
+      if (!(count >= 0 && count <= (shape[axis] ?? 1))) {
         throw new ShapeError(
           `${describeNode(context.node)} asks for ${count} of the ${shape[axis]} elements of axis ${axis}`,
         );

@@ -15,6 +15,7 @@ import { normalization } from './normalization.ts';
 import type { Operator } from './operator.ts';
 import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
+import { quantization } from './quantization.ts';
 import { reduction } from './reduction.ts';
 import { resizing } from './resize.ts';
 import { scattering } from './scattering.ts';
@@ -25,6 +26,7 @@ export const operators: Readonly<Record<string, Operator>> = assemble(
     activation,
     comparison,
     conversion,
+    quantization,
     reduction,
     alongAxis,
     movement,

@@ -14,6 +14,7 @@ import { movement } from './movement.ts';
 import { normalization } from './normalization.ts';
 import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
+import { quantization } from './quantization.ts';
 import { reduction } from './reduction.ts';
 import { resizing } from './resize.ts';
 import type { Rule } from './rule.ts';
@@ -25,6 +26,7 @@ export const rules: Readonly<Record<string, Rule>> = assemble(
     activation,
     comparison,
     conversion,
+    quantization,
     reduction,
     alongAxis,
     movement,
