@@ -34,6 +34,13 @@ export function spreadWindows(g: GraphBuilder, values: Value, window: Window, im
       image,
     );
   }
+  if (kernel.every((taps, axis) => taps <= strides[axis]!)) {
+    // No two windows meet: repeat each element over its own.
+    const repeated = interleave(g, strides, (phase) =>
+      phase.every((φ, axis) => φ < kernel[axis]!) ? values : undefined,
+    );
+    return spatialWindow(g, repeated!, before, image);
+  }
   const apart = interleave(g, strides, (phase) => (phase.every((φ) => φ === 0) ? values : undefined))!;
   const reachable = spatialWindow(
     g,

@@ -5,19 +5,22 @@ import { windowExtent } from '../operators/window.ts';
 import type { Value } from '../value.ts';
 import { interleave, spatialWindow } from './phases.ts';
 
+/** With fewer image channels than this, Conv wastes most of its vector lanes and ConvTranspose is 2 to 6 times faster. */
+const FEW_CHANNELS = 16;
+
 /**
  * Gradient [N, C, ...image] of a convolution's input, from the cotangent `dy` [N, O, ...] and `weight` [O, C / group, ...].
  *
- * Stride 1 is a convolution with the flipped weight, which ONNX Runtime does twice as fast as ConvTranspose. For other
- * strides ConvTranspose is the fastest form, but WebGPU computes it wrongly in groups and refuses it with three axes;
- * there, and where it is measured to win, one small convolution for each phase takes its place.
+ * Strided convolutions, and those from few channels, go back by ConvTranspose, the fastest form measured. WebGPU
+ * computes that wrongly in groups and refuses it with three axes: there, one convolution of stride 1 for each phase of
+ * the stride takes its place. With stride 1 this is the convolution with the flipped weight, the fastest form.
  */
 export function convInputGradient(g: GraphBuilder, dy: Value, weight: Value, convolution: Convolution): Value {
   const { window, group, image } = convolution;
-  if (window.strides.some((stride) => stride > 1) && group === 1 && image.length <= 2) {
-    return transposedConvolution(g, dy, weight, convolution);
-  }
-  return byPhases(g, dy, transposeChannels(g, weight, group), convolution);
+  const favourable = window.strides.some((stride) => stride > 1) || weight.shape[1]! < FEW_CHANNELS;
+  return favourable && group === 1 && image.length <= 2
+    ? transposedConvolution(g, dy, weight, convolution)
+    : byPhases(g, dy, transposeChannels(g, weight, group), convolution);
 }
 
 function transposedConvolution(g: GraphBuilder, dy: Value, weight: Value, { window, image }: Convolution): Value {

@@ -21,6 +21,12 @@ export const convolutionCases: Record<string, ConvolutionCase> = {
     weight: [2, 16, 2, 3],
     attributes: { strides: [1, 2], pads: [0, 1, 1, 1] },
   },
+  'many channels, stride 1': {
+    x: [1, 16, 3, 4],
+    weight: [2, 16, 3, 2],
+    attributes: { pads: [0, 1, 1, 0], dilations: [1, 2] },
+  },
+  'many channels, one axis, wide padding': { x: [2, 16, 2], weight: [1, 16, 2], attributes: { pads: [3, 2] } },
   '1x1': { x: [2, 3, 2, 2], weight: [2, 3, 1, 1] },
   '1x1, stride 2': { x: [2, 2, 5, 4], weight: [2, 2, 1, 1], attributes: { strides: [2, 2] } },
   '3x3, stride 2': { x: [1, 2, 5, 6], weight: [2, 2, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
