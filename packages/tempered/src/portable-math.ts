@@ -1,6 +1,6 @@
 /**
  * @file Elementary functions made of +, −, ×, ÷ and √ only. IEEE 754 fixes those to the last bit, while `Math.sin`,
- * `Math.cos` and `Math.log` may differ between engines: whatever has to give the same bytes everywhere uses these.
+ * `Math.cos`, `Math.log` and `**` may differ between engines: whatever has to give the same bytes everywhere uses these.
  */
 
 const TAU = 6.283185307179586;

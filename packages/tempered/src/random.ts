@@ -86,6 +86,9 @@ function foldIn(key: Words, component: number | string): Words {
   return result;
 }
 
+/** How many words there are: 2³². */
+const WORDS = 0x100000000;
+
 function open(key: Words): Random {
   let counter = 0;
   let carry = 0;
@@ -106,22 +109,21 @@ function open(key: Words): Random {
   };
 
   const integer = (n: number): number => {
-    if (!Number.isInteger(n) || n < 1 || n > 2 ** 32)
-      throw new RangeError(`integer(n) needs n from 1 to 2³², not ${n}`);
+    if (!Number.isInteger(n) || n < 1 || n > WORDS) throw new RangeError(`integer(n) needs n from 1 to 2³², not ${n}`);
     // The incomplete last run of n values would make small results likelier: draw again.
-    const limit = 2 ** 32 - (2 ** 32 % n);
+    const limit = WORDS - (WORDS % n);
     let value = bits();
     while (value >= limit) value = bits();
     return value % n;
   };
 
-  const normal = (): number => normalQuantile((bits() + 0.5) / 2 ** 32);
+  const normal = (): number => normalQuantile((bits() + 0.5) / WORDS);
 
   return {
     bits,
     integer,
     normal,
-    uniform: () => bits() / 2 ** 32,
+    uniform: () => bits() / WORDS,
     shuffle(n) {
       const order = Uint32Array.from({ length: n }, (_, i) => i);
       for (let i = n - 1; i > 0; i--) {
@@ -134,7 +136,7 @@ function open(key: Words): Random {
     },
     fillUniform(array, low, high) {
       // 24 bits are what float32 holds: rounding never reaches 1.
-      const scale = (high - low) / 2 ** 24;
+      const scale = (high - low) / 0x1000000;
       for (let i = 0; i < array.length; i++) array[i] = low + (bits() >>> 8) * scale;
     },
     fillNormal(array, mean, standardDeviation) {

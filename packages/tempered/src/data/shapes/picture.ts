@@ -8,17 +8,17 @@ import { type Colour, contrast, drawColours, drawTexture, fromHsv } from './text
 
 /** How hard the pictures are. */
 export interface Difficulty {
-  /** Largest rotation either way, in turns. 0.5 allows every orientation. */
+  /** Largest rotation either way, in turns; 0.5 allows every orientation. Default: 1/15. */
   rotation: number;
-  /** Range of the object's area, as a share of the image; narrow shapes stop where they would leave the frame. */
+  /** Range of the object's area, as a share of the image; narrow shapes stop short of it. Default: [0.18, 0.45]. */
   area: readonly [number, number];
-  /** Smallest difference in some channel between the colours of object and background, in [0, 1]. */
+  /** Smallest difference in some channel between the colours of object and background, up to 0.75. Default: 0.6. */
   contrast: number;
-  /** Amplitude of the textures, in [0, 1]. */
+  /** Amplitude of the textures, in [0, 1]. Default: 0.06. */
   texture: number;
-  /** Most pieces of clutter behind the object. */
+  /** Most pieces of clutter behind the object. Default: 3. */
   clutter: number;
-  /** Standard deviation of the noise, in levels of 255. */
+  /** Standard deviation of the noise, in levels of 255. Default: 3. */
   noise: number;
 }
 
@@ -87,7 +87,8 @@ function paint({ pixels, texture }: Canvas, coverage: Uint8Array | undefined, co
 
 function placeObject(object: Uint8Array, label: number, random: Random, { rotation, area }: Difficulty): void {
   const { outlines, radius } = SILHOUETTES[label]!;
-  const largest = Math.min(area[1] * AREA, (LARGEST_RADIUS / radius) ** 2);
+  const widest = LARGEST_RADIUS / radius;
+  const largest = Math.min(area[1] * AREA, widest * widest);
   const smallest = Math.min(area[0] * AREA, largest);
   const scale = Math.sqrt(smallest + random.uniform() * (largest - smallest));
   const slack = SIZE / 2 - scale * radius + OVERHANG;

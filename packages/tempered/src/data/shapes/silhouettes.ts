@@ -25,10 +25,14 @@ function star(spikes: number, inner: number): Outline {
   });
 }
 
+// `**` is one of the operations that engines may compute differently.
+const square = (x: number): number => x * x;
+const cube = (x: number): number => x * x * x;
+
 /** The curve x = 16 sin³t, y = 13 cos t − 5 cos 2t − 2 cos 3t − cos 4t. */
 function heart(): Outline {
   return turns(48).flatMap((t) => [
-    16 * sinTurns(t) ** 3,
+    16 * cube(sinTurns(t)),
     -(13 * cosTurns(t) - 5 * cosTurns(2 * t) - 2 * cosTurns(3 * t) - cosTurns(4 * t)),
   ]);
 }
@@ -104,7 +108,9 @@ function normalized(name: string, outlines: readonly Outline[]): Silhouette {
   const moved = outlines.map((outline) => outline.map((v, i) => (v - (i % 2 === 0 ? x : y) / area) * scale));
   let radius = 0;
   for (const outline of moved) {
-    for (let i = 0; i < outline.length; i += 2) radius = Math.max(radius, outline[i]! ** 2 + outline[i + 1]! ** 2);
+    for (let i = 0; i < outline.length; i += 2) {
+      radius = Math.max(radius, square(outline[i]!) + square(outline[i + 1]!));
+    }
   }
   return { name, outlines: moved, radius: Math.sqrt(radius) };
 }
