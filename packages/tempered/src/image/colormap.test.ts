@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { colorOf, cssGradient, DIVERGING, type Rgb, SEQUENTIAL } from './colormap.ts';
 
+const toLinear = (byte: number): number =>
+  byte / 255 <= 0.04045 ? byte / 255 / 12.92 : ((byte / 255 + 0.055) / 1.055) ** 2.4;
+
 /** CIE L* from sRGB (IEC 61966-2-1, D65): a lightness scale other than the one the maps were built in. */
 function lightness([red, green, blue]: Rgb): number {
-  const linear = [red, green, blue].map((byte) => {
-    const value = byte / 255;
-    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  });
+  const linear = [red, green, blue].map(toLinear);
   const luminance = 0.2126 * linear[0]! + 0.7152 * linear[1]! + 0.0722 * linear[2]!;
   return luminance > 216 / 24389 ? 116 * Math.cbrt(luminance) - 16 : (24389 / 27) * luminance;
 }
@@ -38,6 +38,24 @@ describe('diverging map', () => {
     const warm = colorOf(DIVERGING, 0.8);
     expect(cool[2]).toBeGreaterThan(cool[0] + 60);
     expect(warm[0]).toBeGreaterThan(warm[2] + 60);
+  });
+
+  // How dichromats see linear RGB: Viénot, Brettel and Mollon, Color Research and Application 24 (1999).
+  it.each([
+    ['protanopia', [0.11238, 0.88762, 0, 0.11238, 0.88762, 0, 0.00401, -0.00401, 1]],
+    ['deuteranopia', [0.29275, 0.70725, 0, 0.29275, 0.70725, 0, -0.02234, 0.02234, 1]],
+  ])('keeps the signs apart under %s', (_, matrix) => {
+    const seen = (color: Rgb): number[] => {
+      const linear = color.map(toLinear);
+      return [0, 3, 6].map((row) =>
+        matrix.slice(row, row + 3).reduce((sum, weight, i) => sum + weight * linear[i]!, 0),
+      );
+    };
+    for (const t of [0.25, 0.5, 0.75, 1]) {
+      const [warm, cool] = [seen(colorOf(DIVERGING, t)), seen(colorOf(DIVERGING, -t))];
+      expect(cool[2]! / cool[0]!).toBeGreaterThan(1.2);
+      expect(warm[2]! / warm[0]!).toBeLessThan(0.8);
+    }
   });
 
   it.each([

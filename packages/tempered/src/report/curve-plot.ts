@@ -20,6 +20,7 @@ export interface CurvePlotOptions extends PlotSpace {
 /** One quantity over time for both models, made to stand in a row of such plots, as SVG text. */
 export function curvePlot({ title, xLabel, yKind, series, ...space }: CurvePlotOptions): string {
   const points = MODEL_NAMES.flatMap((model) => series[model]);
+  const x = extent(points.map((point) => point.x));
   const isShare = yKind === 'share';
   const shareTicks = [0, 0.25, 0.5, 0.75, 1];
   return drawPlot(space, `${title} by ${xLabel}`, {
@@ -28,7 +29,7 @@ export function curvePlot({ title, xLabel, yKind, series, ...space }: CurvePlotO
     marginRight: 10,
     marginTop: 30,
     marginBottom: 38,
-    x: { domain: extent(points.map((point) => point.x)), insetLeft: 5, insetRight: 5 },
+    x: { domain: x, insetLeft: 5, insetRight: 5 },
     y: isShare ? { domain: [0, 1] } : { nice: true, zero: points.every((point) => point.y >= 0) },
     marks: [
       horizontalRules(isShare ? shareTicks : 5),
@@ -38,11 +39,9 @@ export function curvePlot({ title, xLabel, yKind, series, ...space }: CurvePlotO
         tickSize: 0,
         label: null,
       }),
-      Plot.axisX({
-        ticks: 5,
+      Plot.axisX(wholeTicks(x), {
         tickSize: 4,
-        // A half epoch or step does not exist.
-        tickFormat: (value: number) => (Number.isInteger(value) ? String(value) : ''),
+        tickFormat: String,
         label: xLabel,
         labelAnchor: 'center',
         labelArrow: 'none',
@@ -73,4 +72,12 @@ function extent(values: readonly number[]): [number, number] {
   const high = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   if (low > high) return [0, 1];
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+/** At most six round numbers: there is no half epoch or step. */
+function wholeTicks([low, high]: readonly [number, number]): number[] {
+  const candidates = [1, 10, 100, 1000, 10_000].flatMap((power) => [power, 2 * power, 5 * power]);
+  const step = candidates.find((size) => (high - low) / size <= 5) ?? high - low;
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
 }

@@ -100,6 +100,19 @@ it.each([
   expect([scale.unit, scale.label(values.at(-1)!)]).toEqual([unit, last]);
 });
 
+it.each([
+  [
+    [0, 0.05, 0.1],
+    ['0.00', '0.05', '0.10'],
+  ],
+  [
+    [0, 2 / 255, 8 / 255],
+    ['0', '2/255', '8/255'],
+  ],
+])('aligns %j in a column', (values, expected) => {
+  expect(format.epsilonColumn(values)).toEqual(expected);
+});
+
 it('joins lists', () => {
   expect([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map(format.list)).toEqual(['', 'a', 'a and b', 'a, b and c']);
 });

@@ -51,6 +51,12 @@ export function epsilon(value: number): string {
   return k === undefined || k === 0 ? String(Number(value.toPrecision(4))) : `${k}/255`;
 }
 
+/** ε below each other in a column: decimals are padded to the same length so that their points align. */
+export function epsilonColumn(values: readonly number[]): string[] {
+  const decimals = Math.max(0, ...values.map((value) => epsilon(value).split('.')[1]?.length ?? 0));
+  return values.map((value) => (epsilon(value).includes('/') ? epsilon(value) : value.toFixed(decimals)));
+}
+
 /** How to label an axis of these ε: in units of 1/255 when all of them are whole multiples, otherwise as they are. */
 export function epsilonScale(values: readonly number[]): { unit: string; label: (value: number) => string } {
   const whole = values.some((value) => value > 0) && values.every((value) => levels(value) !== undefined);

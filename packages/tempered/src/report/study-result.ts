@@ -71,6 +71,7 @@ export interface Prediction {
   readonly probability: number;
 }
 
+/** Of the logit of the class that the model predicts for the natural image. */
 export interface AttributionExample {
   readonly method: string;
   readonly picture: Picture;

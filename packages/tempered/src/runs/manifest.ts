@@ -20,6 +20,12 @@ export interface Manifest {
   readonly startedAt: string;
   /** Absent while the run goes on. */
   readonly finishedAt?: string;
+  /** Later processes that went on with the run elsewhere than it began: results may then differ in their last digits. */
+  readonly resumedElsewhere?: readonly {
+    readonly at: string;
+    readonly versions: { readonly [name: string]: string };
+    readonly device: string;
+  }[];
 }
 
 export interface Difference {

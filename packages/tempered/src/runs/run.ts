@@ -9,7 +9,7 @@ import { plainCopy } from './json.ts';
 import { type Difference, differences, type Manifest } from './manifest.ts';
 
 /** What the caller knows when a run starts; the rest of the manifest is filled in. */
-export type ManifestStart = Omit<Manifest, 'startedAt' | 'finishedAt' | 'modelHashes'> &
+export type ManifestStart = Omit<Manifest, 'startedAt' | 'finishedAt' | 'modelHashes' | 'resumedElsewhere'> &
   Partial<Pick<Manifest, 'modelHashes'>>;
 
 export interface StepOptions {
@@ -57,10 +57,11 @@ export async function openRun(folder: string, { manifest: start }: { manifest: M
   const root = resolve(folder);
   const earlier = await prepare(root, folder);
   if (earlier) refuseOtherRun(earlier, start, folder);
-  let manifest: Manifest = earlier ?? { modelHashes: {}, ...start, startedAt: new Date().toISOString() };
+  const now = new Date().toISOString();
+  let manifest: Manifest = earlier ? noteOrigin(earlier, start, now) : { modelHashes: {}, ...start, startedAt: now };
   const path = (...parts: string[]) => join(root, ...parts);
   const saveManifest = () => writeFileAtomic(path('manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-  if (!earlier) await saveManifest();
+  if (manifest !== earlier) await saveManifest();
   await dropTornLine(path('metrics.jsonl'));
 
   return {
@@ -112,6 +113,14 @@ async function prepare(root: string, shown: string): Promise<Manifest | undefine
     throw new UsageError(`The folder ${shown} cannot be written: ${reason}. Choose another --out.`, { cause: error });
   }
   throw new UsageError(`The folder ${shown} is not empty and holds no run. Choose another --out.`);
+}
+
+/** Adds where the run goes on, unless that is where it was last. */
+function noteOrigin(earlier: Manifest, { versions, device }: ManifestStart, at: string): Manifest {
+  const last = earlier.resumedElsewhere?.at(-1) ?? earlier;
+  const isSame = differences({ versions: last.versions, device: last.device }, { versions, device }).length === 0;
+  if (isSame) return earlier;
+  return { ...earlier, resumedElsewhere: [...(earlier.resumedElsewhere ?? []), { at, versions, device }] };
 }
 
 const show = (value: Difference['before']): string => (value === undefined ? 'not set' : JSON.stringify(value));

@@ -136,10 +136,14 @@ describe('openRun', () => {
     );
   });
 
-  it('resumes on another device or version', async () => {
+  it('resumes on another device or version, and says so in the manifest', async () => {
+    const elsewhere = { ...manifest, device: 'other', versions: { tempered: '0.2.0' } };
     await openRun(folder, { manifest });
-    const run = await openRun(folder, { manifest: { ...manifest, device: 'other', versions: { tempered: '0.2.0' } } });
+    await openRun(folder, { manifest: elsewhere });
+    const run = await openRun(folder, { manifest: elsewhere });
     expect(run.manifest.device).toBe('test');
+    expect(run.manifest.resumedElsewhere).toMatchObject([{ device: 'other', versions: { tempered: '0.2.0' } }]);
+    expect(JSON.parse(await readFile(run.path('manifest.json'), 'utf8'))).toEqual(run.manifest);
   });
 
   it('leaves folders alone that hold something else', async () => {

@@ -1,6 +1,6 @@
 import type { ReportContext } from '../context.ts';
 import { modelName } from '../figure.ts';
-import { epsilon, norm, percent, percentInterval } from '../format.ts';
+import { count, epsilonColumn, norm, percent, percentInterval } from '../format.ts';
 import { type Html, type HtmlValue, html } from '../html.ts';
 import { type AccuracyResult, MODEL_NAMES } from '../study-result.ts';
 import { dataTable } from '../table.ts';
@@ -21,15 +21,17 @@ export function accuracySection({ result, numbering }: ReportContext): Html {
   const attacked = MODEL_NAMES.map(
     (model) => new Map(models[model].underAttack.map((point) => [point.epsilon, point])),
   );
+  const shown = epsilonColumn(epsilons);
+  const images = Math.max(0, ...MODEL_NAMES.flatMap((model) => models[model].underAttack.map((point) => point.count)));
   const hasConflict = MODEL_NAMES.some((model) => models[model].conflict);
   return html`<h2>Accuracy</h2>
 <p>An attack looks for the change of at most ε to every image that makes the model wrong; accuracy under attack counts the images on
 which it found none. It bounds the model’s robustness from above: a stronger attack could find more.</p>
 ${dataTable({
   number: numbering.table(),
-  caption: html`Accuracy under ${attack.name} (${norm(attack.norm)}), with 95% intervals in per cent.`,
+  caption: html`Accuracy under ${attack.name} (${norm(attack.norm)}) on ${count(images)} test images, with 95% intervals in per cent.`,
   columns: [{ heading: 'ε', kind: 'number' }, ...MODEL_COLUMNS],
-  rows: epsilons.map((value) => [epsilon(value), ...attacked.flatMap((points) => cells(points.get(value)))]),
+  rows: epsilons.map((value, i) => [shown[i], ...attacked.flatMap((points) => cells(points.get(value)))]),
 })}
 ${
   hasConflict &&
