@@ -11,7 +11,7 @@ export interface LRNAttributes {
 }
 
 /** The channels whose squares are summed for channel `c`: first and last, inclusive. */
-export function channelWindow(c: number, channels: number, size: number): [number, number] {
+function channelWindow(c: number, channels: number, size: number): [number, number] {
   return [Math.max(0, c - Math.floor((size - 1) / 2)), Math.min(channels - 1, c + Math.ceil((size - 1) / 2))];
 }
 
