@@ -55,3 +55,12 @@ export function checkTypes(node: Node, types: readonly ValueType[]): readonly Va
   }
   return types;
 }
+
+/**
+ * Refuses lists of indices or weights, written out when a graph is built, that are far longer than any image is wide.
+ *
+ * @param what "the table of Resize"
+ */
+export function checkTableSize(count: number, what: string, most = 2 ** 20): void {
+  if (count > most) throw new ShapeError(`${what} would have ${count} entries; at most ${most} are supported`);
+}

@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../builder.ts';
 import { ShapeError } from '../errors.ts';
+import { checkTableSize } from '../fold.ts';
 import { describeNode } from '../graph.ts';
 import type { Value } from '../value.ts';
 import {
@@ -97,6 +98,7 @@ function maskBias(
     parts.push(missing > 0 ? g.concat([given, g.constant(never, padding, like)], given.shape.length - 1) : given);
   }
   if (intAttribute(context, 'is_causal', 0) === 1) {
+    checkTableSize(queries * keys, 'the causal mask of Attention', 2 ** 24);
     const numbers = Array.from({ length: queries * keys }, (_, i) =>
       (i % keys) - pastKeys > Math.floor(i / keys) ? never : 0,
     );

@@ -1,5 +1,5 @@
 /** @file Operators whose axes, bounds or lengths were attributes before they became inputs. */
-import { MAX_FOLDED_ELEMENTS } from '../fold.ts';
+import { checkTableSize } from '../fold.ts';
 import { normalizeAxis } from '../operators/operator.ts';
 import type { Value } from '../value.ts';
 import {
@@ -105,7 +105,8 @@ function wrapAround(context: LoweringContext): Value {
     const before = pads[i] ?? 0;
     const total = length + before + (pads[i + axes.length] ?? 0);
     if (before === 0 && total === length) return value;
-    if (length === 0 || total < 0 || total > MAX_FOLDED_ELEMENTS) {
+    checkTableSize(total, `an axis padded in mode 'wrap'`);
+    if (length === 0 || total < 0) {
       throw unsupportedForm(context, `it makes an axis of length ${length} one of ${total}`);
     }
     const indices = Array.from({ length: total }, (_, k) => (((k - before) % length) + length) % length);

@@ -3,7 +3,9 @@
  * Follows the ONNX specification of Resize (operator set 18); positions are computed in single precision, as ONNX
  * Runtime does, so that ties round the same way.
  */
+
 import { UnsupportedOpError } from '../errors.ts';
+import { checkTableSize } from '../fold.ts';
 
 /** Resize of one axis: its lengths, output length over input length, and the region for tf_crop_and_resize. */
 export interface AxisResize {
@@ -95,6 +97,7 @@ function cubicKernel(distance: number, a: number): number {
 export function interpolation(axis: AxisResize, options: InterpolationOptions): Interpolation {
   const { length, target } = axis;
   const { mode, coordinates } = options;
+  checkTableSize(Math.max(length, target), 'an axis of Resize');
   const positions = Array.from({ length: target }, (_, i) => originalPosition(i, axis, coordinates));
   const outside = new Set<number>();
   if (coordinates === 'tf_crop_and_resize') {

@@ -1,9 +1,13 @@
 /** @file Pad, in its four modes. */
+
 import { ShapeError } from '../errors.ts';
+import { checkTableSize } from '../fold.ts';
 import { describeNode, sizeOf } from '../graph.ts';
 import { numbersOf, optionalNumbers } from './movement.ts';
 import { constantNumbers, normalizeAxis, type Operator, required } from './operator.ts';
 import { copyStrided, emptyLike, selectAlong, stridesOf } from './strided.ts';
+
+const MODES = ['constant', 'reflect', 'edge', 'wrap'];
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
 
@@ -37,6 +41,7 @@ export function padSources(
   before: number,
   after: number,
 ): number[] {
+  checkTableSize(length + before + after, `an axis padded in mode '${mode}'`);
   const first = Math.max(0, -before);
   const count = length - first - Math.max(0, -after);
   const modulo = (i: number, period: number) => ((i % period) + period) % period;
@@ -59,6 +64,12 @@ const pad: Operator = {
     const padded = shape.map((dimension, axis) => dimension + before[axis]! + after[axis]!);
     if (padded.some((dimension) => dimension < 0)) {
       throw new ShapeError(`${what} crops more than there is: [${shape}] becomes [${padded}]`);
+    }
+    const { mode } = context.attributes;
+    if (!MODES.includes(mode)) throw new ShapeError(`${what} has the unknown mode '${mode}'`);
+    const nothingLeft = shape.some((d, axis) => d + Math.min(0, before[axis]!) + Math.min(0, after[axis]!) <= 0);
+    if (mode !== 'constant' && nothingLeft && !padded.includes(0)) {
+      throw new ShapeError(`${what} has nothing to extend along an axis of [${shape}]`);
     }
     return [{ dtype, shape: padded }];
   },

@@ -16,17 +16,25 @@ export function poolWindow(attributes: PoolAttributes, x: readonly number[], wha
   return slidingWindow(attributes, attributes.kernel_shape, x.slice(2), what);
 }
 
-/** How many elements each window of an AveragePool divides by, as a flat list over the output's spatial positions. */
-export function averageDivisors(window: Window, image: readonly number[], includePadding: boolean): Float64Array {
-  // With padding counted, the divisor is the part of the window inside the padded image: less than the whole only
-  // where ceil_mode lets it reach further.
-  const padded = image.map((length, axis) => length + window.before[axis]! + window.after[axis]!);
-  const divisors = new Float64Array(sizeOf(window.output));
-  const counted = includePadding ? { ...window, before: image.map(() => 0) } : window;
-  forEachTap(counted, includePadding ? padded : image, (output) => {
-    divisors[output] = divisors[output]! + 1;
+/**
+ * How many elements each window of an AveragePool divides by: a list of counts for each spatial axis, of which a window's
+ * divisor is the product.
+ */
+export function averageDivisors(window: Window, image: readonly number[], includePadding: boolean): number[][] {
+  return image.map((length, axis) => {
+    // With padding counted, the divisor is the part of the window inside the padded image: less than the whole only
+    // where ceil_mode lets it reach further.
+    const before = window.before[axis]!;
+    const lowest = includePadding ? -before : 0;
+    const highest = (includePadding ? length + window.after[axis]! : length) - 1;
+    const dilation = window.dilations[axis]!;
+    return Array.from({ length: window.output[axis]! }, (_, position) => {
+      const start = position * window.strides[axis]! - before;
+      const first = Math.max(0, Math.ceil((lowest - start) / dilation));
+      const last = Math.min(window.kernel[axis]! - 1, Math.floor((highest - start) / dilation));
+      return Math.max(0, last - first + 1);
+    });
   });
-  return divisors;
 }
 
 /** Calls `visit` with flat indices into x and y for every input a pooling window reads, taps in row-major order. */
@@ -98,7 +106,8 @@ const AveragePool: Operator = {
     const x = inputs[0]!;
     const window = poolWindow(attributes as PoolAttributes, x.shape, 'AveragePool');
     const y = zeros(x.dtype, pooledShape(x.shape, window));
-    const divisors = averageDivisors(window, x.shape.slice(2), attributes.count_include_pad === 1);
+    const counts = averageDivisors(window, x.shape.slice(2), attributes.count_include_pad === 1);
+    const divisors = counts.reduce((outer, inner) => outer.flatMap((a) => inner.map((b) => a * b)), [1]);
     forEachPooled(window, x.shape, (output, input) => {
       y.data[output] = y.data[output]! + x.data[input]! / divisors[output % divisors.length]!;
     });

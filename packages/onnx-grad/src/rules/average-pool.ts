@@ -15,11 +15,13 @@ export function averagePoolGradient(
   image: readonly number[],
   includePadding: boolean,
 ): Value {
-  const factors = averageDivisors(window, image, includePadding).map((divisor) => 1 / divisor);
-  const uniform = factors.every((factor) => factor === factors[0]);
-  const weighted = uniform
-    ? g.scale(dy, factors[0]!)
-    : g.mul(dy, g.constant([...factors], [1, 1, ...window.output], dy));
+  // A factor for each axis: their product over all positions could be larger than the model.
+  const weighted = averageDivisors(window, image, includePadding).reduce((value, counts, axis) => {
+    if (counts.every((count) => count === counts[0])) return g.scale(value, 1 / counts[0]!);
+    const shape = value.shape.map((_, k) => (k === axis + 2 ? counts.length : 1));
+    const factors = counts.map((count) => 1 / count);
+    return g.mul(value, g.constant(factors, shape, value));
+  }, dy);
   return spreadWindows(g, weighted, window, image);
 }
 
