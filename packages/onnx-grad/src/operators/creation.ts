@@ -88,23 +88,23 @@ const constantOfShape: Operator = {
   },
 };
 
-/** The numbers start, start + delta, ... below (or above) limit. */
-function rangeNumbers(start: number, limit: number, delta: number): Float64Array {
+/** How many numbers start, start + delta, ... lie below (or above) limit. */
+function rangeLength(start: number, limit: number, delta: number): number {
   if (delta === 0) throw new ShapeError('the step of a Range must not be 0');
-  const count = Math.max(0, Math.ceil((limit - start) / delta));
-  return Float64Array.from({ length: count }, (_, i) => start + i * delta);
+  return Math.max(0, Math.ceil((limit - start) / delta));
 }
 
 const range: Operator = {
   attributes: {},
   infer(context) {
     const [start, limit, delta] = [0, 1, 2].map((i) => constantNumbers(context, i)[0]!) as [number, number, number];
-    return [{ dtype: required(context, 0).dtype, shape: [rangeNumbers(start, limit, delta).length] }];
+    return [{ dtype: required(context, 0).dtype, shape: [rangeLength(start, limit, delta)] }];
   },
   evaluate({ inputs }) {
     const [start, limit, delta] = inputs.map((input) => input!.data[0]!) as [number, number, number];
-    const data = rangeNumbers(start, limit, delta);
-    return [{ dtype: inputs[0]!.dtype, shape: [data.length], data }];
+    const length = rangeLength(start, limit, delta);
+    const data = Float64Array.from({ length }, (_, i) => start + i * delta);
+    return [{ dtype: inputs[0]!.dtype, shape: [length], data }];
   },
 };
 

@@ -97,6 +97,7 @@ const gather: Operator = {
   attributes: { axis: { kind: 'int', default: 0 } },
   infer(context) {
     const { dtype, shape } = required(context, 0);
+    if (shape.length === 0) throw new ShapeError(`${describeNode(context.node)} cannot take elements of a scalar`);
     const axis = normalizeAxis(context.attributes.axis, shape.length, describeNode(context.node));
     return [{ dtype, shape: [...shape.slice(0, axis), ...required(context, 1).shape, ...shape.slice(axis + 1)] }];
   },
@@ -186,7 +187,14 @@ const gatherND: Operator = {
     const indices = required(context, 1).shape;
     const depth = indices.at(-1) ?? 0;
     const batchDims: number = context.attributes.batch_dims;
-    if (depth < 1 || batchDims + depth > shape.length) {
+    const batchesDiffer = shape.slice(0, batchDims).some((d, axis) => d !== indices[axis]);
+    if (
+      depth < 1 ||
+      batchDims < 0 ||
+      batchDims + depth > shape.length ||
+      batchDims >= indices.length ||
+      batchesDiffer
+    ) {
       throw new ShapeError(`indices [${indices}] of ${describeNode(context.node)} do not fit the data [${shape}]`);
     }
     return [{ dtype, shape: [...indices.slice(0, -1), ...shape.slice(batchDims + depth)] }];

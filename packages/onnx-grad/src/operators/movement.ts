@@ -237,7 +237,8 @@ export const movement: Record<string, Operator> = {
     reshapeTarget(shape, request!, allowzero === 1),
   ),
   Flatten: reshaping({ axis: { kind: 'int', default: 1 } }, (shape, { axis }) => {
-    const cut = axis < 0 ? axis + shape.length : axis;
+    // The end of the shape is a place to cut, too.
+    const cut = axis === shape.length ? axis : normalizeAxis(axis, shape.length, 'Flatten');
     return [sizeOf(shape.slice(0, cut)), sizeOf(shape.slice(cut))];
   }),
   Squeeze: reshaping({}, (shape, _, axes) => squeezeTarget(shape, axes)),

@@ -114,6 +114,9 @@ const resize: Operator = {
   },
   infer(context) {
     const { dtype, shape } = required(context, 0);
+    if (!['nearest', 'linear', 'cubic'].includes(context.attributes.mode)) {
+      throw new ShapeError(`${describeNode(context.node)} has the unknown mode '${context.attributes.mode}'`);
+    }
     const numbers = resizeNumbers((i) => optionalNumbers(context, i));
     const axes = resizedAxes(shape, numbers, context.attributes, describeNode(context.node));
     return [{ dtype, shape: axes.map(({ target }) => target) }];

@@ -3,7 +3,7 @@ import { ShapeError } from '../errors.ts';
 import type { Numbers, NumericArray } from '../evaluate/array.ts';
 import { describeNode } from '../graph.ts';
 import { blockPositions, elementPositions } from './indexing.ts';
-import { likeInput, normalizeAxis, type Operator, required } from './operator.ts';
+import { type InferContext, likeInput, normalizeAxis, type Operator, required } from './operator.ts';
 import { emptyForAll } from './strided.ts';
 
 /** How a scattered element meets the one that is there; later updates meet the result of earlier ones. */
@@ -14,6 +14,11 @@ const reductions: Record<string, (present: number, update: number) => number> = 
   max: (present, update) => Math.max(present, update),
   min: (present, update) => Math.min(present, update),
 };
+
+function checkReduction({ node, attributes }: InferContext): void {
+  if (attributes.reduction in reductions) return;
+  throw new ShapeError(`${describeNode(node)} has the unknown reduction '${attributes.reduction}'`);
+}
 
 function copyOf(data: NumericArray, updates: NumericArray): Numbers {
   const copy = emptyForAll([data, updates], data.data.length);
@@ -32,6 +37,7 @@ const scatterElements: Operator = {
         `indices [${indices}] and updates [${updates}] of ${describeNode(context.node)} do not fit the data [${shape}]`,
       );
     }
+    checkReduction(context);
     return [likeInput(context)];
   },
   evaluate({ inputs, attributes }) {
@@ -52,12 +58,14 @@ const scatterND: Operator = {
     const { shape } = required(context, 0);
     const indices = required(context, 1).shape;
     const updates = required(context, 2).shape;
-    const expected = [...indices.slice(0, -1), ...shape.slice(indices.at(-1))];
-    if (updates.join() !== expected.join()) {
+    const depth = indices.at(-1) ?? 0;
+    const expected = [...indices.slice(0, -1), ...shape.slice(depth)];
+    if (depth < 1 || depth > shape.length || updates.join() !== expected.join()) {
       throw new ShapeError(
         `updates [${updates}] of ${describeNode(context.node)} do not fit: indices [${indices}] into [${shape}] need [${expected}]`,
       );
     }
+    checkReduction(context);
     return [likeInput(context)];
   },
   evaluate({ inputs, attributes }) {

@@ -1,14 +1,16 @@
 /** @file Gradient of Pad. */
-import { toNumeric } from '../evaluate/array.ts';
 import { type PadMode, padCounts, padSources } from '../operators/padding.ts';
-import type { Value } from '../value.ts';
+import { constantNumbers } from './constants.ts';
 import type { Rule, RuleContext } from './rule.ts';
 import { selectionAdjoint } from './selection.ts';
 
-const numbers = (value: Value): number[] => Array.from(toNumeric(value.constant!).data);
-
 function countsOf({ inputs, has }: RuleContext): { before: number[]; after: number[] } {
-  return padCounts(inputs[0]!.shape.length, numbers(inputs[1]!), has(3) ? numbers(inputs[3]!) : undefined, 'Pad');
+  return padCounts(
+    inputs[0]!.shape.length,
+    constantNumbers(inputs[1]!),
+    has(3) ? constantNumbers(inputs[3]!) : undefined,
+    'Pad',
+  );
 }
 
 const pad: Rule = (context) => {

@@ -1,6 +1,5 @@
 /** @file Gradient of Resize: the transpose of each axis' interpolation. */
 import type { GraphBuilder } from '../builder.ts';
-import { checkTableSize } from '../fold.ts';
 import { type Interpolation, interpolation } from '../operators/interpolation.ts';
 import { interpolationOptions, isUntouched, resizedAxes, resizeNumbers } from '../operators/resize.ts';
 import type { Value } from '../value.ts';
