@@ -54,7 +54,7 @@ describe('study report', () => {
     const labels = texts('figcaption .label');
     const numbers = (kind: string) => labels.filter((label) => label?.startsWith(kind));
     expect(numbers('Figure')).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => `Figure ${n}`));
-    expect(numbers('Table')).toEqual([1, 2, 3, 4].map((n) => `Table ${n}`));
+    expect(numbers('Table')).toEqual([1, 2, 3, 4, 5].map((n) => `Table ${n}`));
   });
 
   it('describes every picture', () => {

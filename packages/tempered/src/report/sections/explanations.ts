@@ -99,9 +99,6 @@ function measures({ result, numbering, document }: ReportContext): Html {
     { title: 'Relevance mass inside the object', rows: rowsOf('relevanceMass') },
     { title: 'Pointing game: maximum inside the object', rows: rowsOf('pointingGame') },
   ].filter(({ rows }) => rows.length > 0);
-  const find = (model: ModelName, method: string, kind: 'relevanceMass' | 'pointingGame') =>
-    rowsOf(kind).find((row) => row.model === model && row.name === method);
-  const methods = [...new Set(rowsOf('relevanceMass').map((row) => row.name))];
   const counts = MODEL_NAMES.flatMap((model) =>
     models[model].attributions.map((each) => each.pointingGame?.count ?? 0),
   );
@@ -120,28 +117,29 @@ ${figureOf({
   caption: html`Explanations measured against object masks${Math.max(...counts) > 0 && ` on ${count(Math.max(...counts))} test images`}; higher is better.
 ${reference && `A blind explanation would put ${percent(reference.value)} of its mass, and of its maxima, on the object: its share of the image.`}`,
 })}
-${dataTable({
-  number: numbering.table(),
-  caption: html`The same numbers, with 95% intervals in per cent.`,
-  columns: [
-    { heading: 'measure', kind: 'text' },
-    { heading: 'method', kind: 'text' },
-    ...MODEL_NAMES.flatMap((model) => [
-      { heading: modelName(model) },
-      { heading: 'interval', kind: 'interval' as const },
-    ]),
-  ],
-  rows: (['relevanceMass', 'pointingGame'] as const).flatMap((kind) =>
-    methods.map((method, i) => [
-      i > 0 ? '' : kind === 'relevanceMass' ? 'relevance mass' : 'pointing game',
+${plots.map(({ title, rows }) => measureTable(title, rows, numbering.table()))}`;
+}
+
+function measureTable(title: string, rows: readonly IntervalRow[], number: number): Html {
+  const methods = [...new Set(rows.map((row) => row.name))];
+  return dataTable({
+    number,
+    caption: html`${title}, with 95% intervals in per cent.`,
+    columns: [
+      { heading: 'method', kind: 'text' },
+      ...MODEL_NAMES.flatMap((model) => [
+        { heading: modelName(model) },
+        { heading: 'interval', kind: 'interval' as const },
+      ]),
+    ],
+    rows: methods.map((method) => [
       method,
       ...MODEL_NAMES.flatMap((model) => {
-        const row = find(model, method, kind);
+        const row = rows.find((each) => each.model === model && each.name === method);
         return row ? [percent(row.value), percentInterval(row)] : ['–', ''];
       }),
     ]),
-  ),
-})}`;
+  });
 }
 
 function completeness({ models }: StudyResult): Html | undefined {
