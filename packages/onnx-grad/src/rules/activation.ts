@@ -2,12 +2,12 @@
  * @file Gradients of activation functions. Where the output tells the branch as well as the input does, the rule reads
  * the output: an engine can then still fuse the activation into the convolution before it.
  */
-import { gate, unary } from './pointwise.ts';
+import { gate, STEP_SLOPE, step, unary } from './pointwise.ts';
 import type { Rule } from './rule.ts';
 
 export const activation: Record<string, Rule> = {
   /** 0 at x = 0, as in PyTorch. */
-  Relu: unary(({ g, dy, y }) => gate(g, dy, g.greater(y, g.constant(0, [], y)))),
+  Relu: unary(({ g, dy, y }) => g.mul(dy, step(g, y))),
   Sigmoid: unary(({ g, dy, y }) => g.mul(dy, g.mul(y, g.sub(g.constant(1, [], y), y)))),
   Tanh: unary(({ g, dy, y }) => g.sub(dy, g.mul(dy, g.square(y)))),
   Softplus: unary(({ g, dy, x }) => g.mul(dy, g.sigmoid(x))),
@@ -29,10 +29,12 @@ export const activation: Record<string, Rule> = {
     const inside = g.less(g.abs(x), g.constant(3, [], x));
     return g.mul(dy, g.add(h, gate(g, g.scale(x, 1 / 6), inside)));
   }),
-  HardSigmoid: unary(({ g, dy, y, attributes }) => {
-    const inside = g.and(g.greater(y, g.constant(0, [], y)), g.less(y, g.constant(1, [], y)));
-    return gate(g, g.scale(dy, attributes.alpha), inside);
-  }),
+  /** The step that masks are made with has no gradient. */
+  HardSigmoid: ({ g, dy, outputs: [y], attributes: { alpha } }) => {
+    if (alpha >= STEP_SLOPE) return [];
+    const inside = g.and(g.greater(y!, g.constant(0, [], y!)), g.less(y!, g.constant(1, [], y!)));
+    return [() => gate(g, g.scale(dy, alpha), inside)];
+  },
   LeakyRelu: unary(({ g, dy, x, y, attributes: { alpha } }) => {
     const positive = g.greater(alpha >= 0 ? y : x, g.constant(0, [], x));
     if (alpha < 0 || alpha > 1) return g.where(positive, dy, g.scale(dy, alpha));
