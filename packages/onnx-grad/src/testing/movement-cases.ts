@@ -188,6 +188,15 @@ export const resizeCases: Cases = {
       ]),
     ),
   ),
+  // Scales that do not divide the lengths, where this mode differs from half_pixel.
+  ...Object.fromEntries(
+    ['nearest', 'linear', 'cubic'].map((mode) =>
+      resized(`${mode} half_pixel_symmetric`, [1.3, 0.7], {
+        mode,
+        coordinate_transformation_mode: 'half_pixel_symmetric',
+      }),
+    ),
+  ),
   'Resize linear to sizes': {
     op: 'Resize',
     inputs: [x(1, 2, 4, 5), undefined, undefined, ints(1, 2, 7, 3)],
