@@ -7,5 +7,6 @@ export * from './graph.ts';
 export { parameterNames } from './parameters.ts';
 export { type ParseOptions, parseModel } from './parse.ts';
 export { type SpecializeOptions, specialize } from './specialize.ts';
+export { type OperatorSupport, supportedOperators } from './support.ts';
 export type { Value, ValueType } from './value.ts';
 export { type WriteOptions, writeModel } from './write.ts';
