@@ -12,6 +12,8 @@ export type CifarName = 'cifar10' | 'cifar100';
 export type CifarSplit = 'train' | 'test';
 
 const PIXELS = 3 * 32 * 32;
+/** Of one file, unpacked; the largest official one has 154 MB. */
+const MOST_BYTES = 2 ** 29;
 
 /** The files of each split, in order, as they are called in the official archives. */
 export const CIFAR_FILES: Readonly<Record<CifarName, Readonly<Record<CifarSplit, readonly string[]>>>> = {
@@ -37,7 +39,7 @@ export function cifarDataset(files: readonly Uint8Array[], { name, split, note }
   // CIFAR-100 has a coarse label before the fine one.
   const labelBytes = name === 'cifar10' ? 1 : 2;
   const record = labelBytes + PIXELS;
-  const parts = files.map((file) => gunzip(file, `${name} ${split}`));
+  const parts = files.map((file) => gunzip(file, `${name} ${split}`, MOST_BYTES));
   for (const part of parts) {
     if (part.length === 0 || part.length % record !== 0) {
       throw new DataError(

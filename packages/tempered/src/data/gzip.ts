@@ -6,7 +6,7 @@ import { DataError } from '../errors.ts';
 /** Bytes given to the decompressor at a time; deflate makes at most about 1,000 out of one. */
 const CHUNK = 1 << 16;
 
-export const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
+const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
 /**
  * The contents of a gzip file, or `bytes` themselves when they are not one.
@@ -25,6 +25,8 @@ export function gunzip(bytes: Uint8Array, name: string, limit = 2 ** 31): Uint8A
     size += part.length;
     ended = final;
   });
+  let furtherMembers = 0;
+  unpacker.onmember = () => furtherMembers++;
   for (let start = 0; start < bytes.length; start += CHUNK) {
     const end = Math.min(start + CHUNK, bytes.length);
     try {
@@ -34,8 +36,10 @@ export function gunzip(bytes: Uint8Array, name: string, limit = 2 ** 31): Uint8A
     }
     if (size > limit) throw new DataError(`${name}: holds more than the ${limit} bytes that were expected`);
   }
-  const declared = new DataView(bytes.buffer, bytes.byteOffset + Math.max(0, bytes.length - 4));
-  if (!ended || bytes.length < 18 || (size - declared.getUint32(0, true)) % 2 ** 32 !== 0) {
+  // The last four bytes are the length of the last member, modulo 2³².
+  const declared =
+    bytes.length < 18 ? -1 : new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4).getUint32(0, true);
+  if (!ended || declared < 0 || (furtherMembers === 0 && declared !== size % 0x100000000)) {
     throw new DataError(`${name}: the gzip file is truncated`);
   }
   return concatBytes(parts, size);

@@ -11,6 +11,8 @@ export interface IdxArray {
 }
 
 const UNSIGNED_BYTE = 0x08;
+/** Ten times the largest file of MNIST, unpacked. */
+const MOST_BYTES = 2 ** 29;
 
 /**
  * Reads an IDX file of unsigned bytes, gzipped or not.
@@ -19,7 +21,7 @@ const UNSIGNED_BYTE = 0x08;
  * @throws DataError when it is not such a file, or is not as long as its dimensions say
  */
 export function parseIdx(file: Uint8Array, name = 'IDX file'): IdxArray {
-  const bytes = gunzip(file, name);
+  const bytes = gunzip(file, name, MOST_BYTES);
   if (bytes.length < 4 || bytes[0] !== 0 || bytes[1] !== 0) {
     throw new DataError(`${name}: not an IDX file (it does not start with two zero bytes)`);
   }

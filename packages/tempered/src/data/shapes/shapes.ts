@@ -30,7 +30,7 @@ export interface ShapesOptions extends Partial<Difficulty> {
  * Defaults. With these a small network trained against attacks of 8/255 in the maximum norm learns the silhouettes,
  * while one trained without them leans on the pattern.
  */
-export const SHAPES_DIFFICULTY: Difficulty = {
+const SHAPES_DIFFICULTY: Difficulty = {
   rotation: 1 / 15,
   area: [0.18, 0.45],
   contrast: 0.6,
