@@ -1,9 +1,10 @@
 /** @file The adjoint of a convolution in its input. */
 import type { GraphBuilder } from '../builder.ts';
+import { sizeOf } from '../graph.ts';
 import type { Convolution } from '../operators/convolution.ts';
 import { windowExtent } from '../operators/window.ts';
 import type { Value } from '../value.ts';
-import { interleave, spatialWindow } from './phases.ts';
+import { interleave, positions, spatialWindow } from './phases.ts';
 
 /** With fewer image channels than this, Conv wastes most of its vector lanes and ConvTranspose is 2 to 6 times faster. */
 const FEW_CHANNELS = 16;
@@ -62,6 +63,8 @@ function transposeChannels(g: GraphBuilder, weight: Value, group: number): Value
  */
 function byPhases(g: GraphBuilder, dy: Value, weight: Value, { window, group, image }: Convolution): Value {
   const { kernel, strides, dilations, before } = window;
+  const [channels = 0, perGroup = 0] = weight.shape;
+  const flat = g.reshape(weight, [channels, perGroup, sizeOf(kernel)]);
   const lengths = image.map((length, axis) => Math.ceil(length / strides[axis]!));
   const axes = kernel.map((taps, axis) =>
     Array.from({ length: strides[axis]! }, (_, φ) =>
@@ -71,10 +74,14 @@ function byPhases(g: GraphBuilder, dy: Value, weight: Value, { window, group, im
   const whole = interleave(g, strides, (phases) => {
     const chosen = phases.map((φ, axis) => axes[axis]![φ]!);
     if (chosen.some(({ taps }) => taps.length === 0)) return undefined;
-    const selected = chosen.reduce((filter, { taps }, axis) => selectTaps(g, filter, taps, axis + 2), weight);
+    const counts = chosen.map(({ taps }) => taps.length);
+    const indices = positions(counts).map((position) =>
+      position.reduce((index, i, axis) => index * kernel[axis]! + chosen[axis]!.taps[i]!, 0),
+    );
+    const filters = g.reshape(selectTaps(g, flat, indices), [channels, perGroup, ...counts]);
     const steps = chosen.map(({ dilation }) => dilation);
     const front = chosen.map(({ front }) => front);
-    return convolve(g, dy, selected, front, lengths, steps, group);
+    return convolve(g, dy, filters, front, lengths, steps, group);
   });
   return spatialWindow(
     g,
@@ -104,10 +111,16 @@ function tapsOfPhase(offset: number, kernel: number, stride: number, dilation: n
   };
 }
 
-/** The taps given, in their order. Gather, because WebGPU gets Slice with a negative step wrong. */
-function selectTaps(g: GraphBuilder, weight: Value, taps: readonly number[], axis: number): Value {
-  if (taps.length === weight.shape[axis]) return g.reverse(weight, [axis]);
-  return g.gather(weight, g.integers(taps), axis);
+/**
+ * weight[..., taps], for a weight [C, O / group, taps]. At run time by a product with zeros and ones: Gather copies one
+ * number at a time here, which made a deep layer's gradient half as fast, and WebGPU gets Slice with negative steps wrong.
+ */
+function selectTaps(g: GraphBuilder, weight: Value, taps: readonly number[]): Value {
+  const count = weight.shape[2]!;
+  if (taps.length === count && taps.every((tap, i) => tap === i)) return weight;
+  if (weight.constant !== undefined) return g.gather(weight, g.integers(taps), 2);
+  const selection = Array.from({ length: count }, (_, tap) => taps.map((chosen) => (chosen === tap ? 1 : 0)));
+  return g.matmul(weight, g.constant(selection.flat(), [count, taps.length], weight));
 }
 
 /** Σ over taps m of weight[m] · dy[i − front + m · dilation], for the positions i of `length`. */
