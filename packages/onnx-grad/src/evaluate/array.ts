@@ -28,7 +28,9 @@ export function zeros(dtype: DataType, shape: readonly number[]): NumericArray {
 export function toNumeric(tensor: Tensor): NumericArray {
   const { dtype, shape, data } = tensor;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-    return { dtype, shape, data: Float64Array.from(data, Number) };
+    const numbers = new Float64Array(data.length);
+    for (let i = 0; i < numbers.length; i += 1) numbers[i] = Number(data[i]);
+    return { dtype, shape, data: numbers };
   }
   if (Array.isArray(data)) throw new TypeError('a string tensor holds no numbers');
   if (dtype === 'float16') return { dtype, shape, data: fill(new Float64Array(data.length), data, halfToNumber) };
@@ -41,11 +43,11 @@ export function toTensor(array: NumericArray): Tensor {
   const { dtype, shape, data } = array;
   switch (dtype) {
     case 'float32':
-      return { dtype, shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
+      return { dtype, shape, data: data instanceof Float32Array ? data : new Float32Array(data) };
     case 'float64':
-      return { dtype, shape, data: data instanceof Float64Array ? data : Float64Array.from(data) };
+      return { dtype, shape, data: data instanceof Float64Array ? data : new Float64Array(data) };
     case 'int64':
-      return { dtype, shape, data: BigInt64Array.from(data as Float64Array as ArrayLike<number>, toBigInt64) };
+      return { dtype, shape, data: toBigInts(data) };
     case 'uint64':
       return {
         dtype,
@@ -53,17 +55,17 @@ export function toTensor(array: NumericArray): Tensor {
         data: BigUint64Array.from(data as ArrayLike<number>, (x) => BigInt(Math.max(0, Math.trunc(x)))),
       };
     case 'int32':
-      return { dtype, shape, data: Int32Array.from(data) };
+      return { dtype, shape, data: new Int32Array(data) };
     case 'int16':
-      return { dtype, shape, data: Int16Array.from(data) };
+      return { dtype, shape, data: new Int16Array(data) };
     case 'int8':
-      return { dtype, shape, data: Int8Array.from(data) };
+      return { dtype, shape, data: new Int8Array(data) };
     case 'uint32':
-      return { dtype, shape, data: Uint32Array.from(data) };
+      return { dtype, shape, data: new Uint32Array(data) };
     case 'uint16':
-      return { dtype, shape, data: Uint16Array.from(data) };
+      return { dtype, shape, data: new Uint16Array(data) };
     case 'uint8':
-      return { dtype, shape, data: Uint8Array.from(data) };
+      return { dtype, shape, data: new Uint8Array(data) };
     case 'bool':
       return { dtype, shape, data: fill(new Uint8Array(data.length), data, (x) => (x === 0 ? 0 : 1)) };
     case 'float16':
@@ -82,6 +84,13 @@ const MIN_INT64 = -(2n ** 63n);
 function fill<T extends Numbers>(result: T, data: ArrayLike<number>, convert: (x: number) => number): T {
   for (let i = 0; i < result.length; i++) result[i] = convert(data[i]!);
   return result;
+}
+
+/** A loop of its own, several times as fast as BigInt64Array.from. */
+function toBigInts(data: Numbers): BigInt64Array<ArrayBuffer> {
+  const integers = new BigInt64Array(data.length);
+  for (let i = 0; i < integers.length; i += 1) integers[i] = toBigInt64(data[i]!);
+  return integers;
 }
 
 function toBigInt64(x: number): bigint {
