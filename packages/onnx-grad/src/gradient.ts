@@ -28,6 +28,7 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
   if (!isFloat(of.dtype))
     throw new ShapeError(`'${of.name}' is of type ${of.dtype}: only floats can be differentiated`);
   const active = activeNodes(g, of, wrt);
+  const start = g.graph.nodes.length;
   const cotangents = new Map<string, Value[]>([[of.name, [cotangent ?? g.constant(1, of.shape, of)]]]);
 
   /** The sum of what has arrived at a value so far. */
@@ -70,7 +71,26 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
       cotangents.set(input.name, [...(cotangents.get(input.name) ?? []), part]);
     });
   }
-  return wrt.map((value) => total(value.name) ?? g.zerosLike(value));
+  const gradients = wrt.map((value) => total(value.name) ?? g.zerosLike(value));
+  dropUnread(g.graph.nodes, start, gradients);
+  return gradients;
+}
+
+/**
+ * Removes the nodes from `start` on that no result reads: the cotangents of masks, which come to nothing. ONNX Runtime
+ * would compute them.
+ */
+function dropUnread(nodes: Node[], start: number, results: readonly Value[]): void {
+  const read = new Set(results.map((value) => value.name));
+  const kept = nodes
+    .splice(start)
+    .reverse()
+    .filter((node) => {
+      const needed = node.outputs.some((name) => read.has(name));
+      if (needed) for (const name of node.inputs) read.add(name);
+      return needed;
+    });
+  nodes.push(...kept.reverse());
 }
 
 /**
