@@ -12,7 +12,7 @@ export interface Difficulty {
   rotation: number;
   /** Range of the object's area, as a share of the image; narrow shapes stop short of it. Default: [0.18, 0.45]. */
   area: readonly [number, number];
-  /** Smallest difference in some channel between the colours of object and background, up to 0.75. Default: 0.6. */
+  /** Smallest difference in some channel between background and object, which is the brighter; up to 0.75. Default: 0.4. */
   contrast: number;
   /** Amplitude of the textures, in [0, 1]. Default: 0.06. */
   texture: number;

@@ -33,7 +33,7 @@ export interface ShapesOptions extends Partial<Difficulty> {
 const SHAPES_DIFFICULTY: Difficulty = {
   rotation: 1 / 15,
   area: [0.18, 0.45],
-  contrast: 0.6,
+  contrast: 0.4,
   texture: 0.06,
   clutter: 3,
   noise: 3,

@@ -19,14 +19,24 @@ export function fromHsv(hue: number, saturation: number, value: number): Colour 
 export const contrast = (a: Colour, b: Colour): number =>
   Math.max(Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1]), Math.abs(a[2] - b[2]));
 
-/** Two colours that differ by at least `least` in some channel, the second one the more saturated. */
+/** Perceived brightness in [0, 1] (ITU-R BT.601). */
+const brightness = ([red, green, blue]: Colour): number => 0.299 * red + 0.587 * green + 0.114 * blue;
+
+/** How much brighter than the background an object is at least. */
+const BRIGHTER = 0.2;
+
+/**
+ * Two colours that differ by at least `least` in some channel, the second the brighter one: were objects as often dark
+ * on light, a network would have to learn every silhouette twice.
+ */
 export function drawColours(random: Random, least: number): [background: Colour, foreground: Colour] {
   for (;;) {
     const hue = random.uniform();
-    const background = fromHsv(hue, 0.2 + 0.6 * random.uniform(), 0.3 + 0.6 * random.uniform());
-    const distance = 0.15 + 0.7 * random.uniform();
-    const foreground = fromHsv((hue + distance) % 1, 0.6 + 0.35 * random.uniform(), 0.35 + 0.58 * random.uniform());
-    if (contrast(background, foreground) >= least) return [background, foreground];
+    const background = fromHsv(hue, 0.3 + 0.55 * random.uniform(), 0.2 + 0.45 * random.uniform());
+    const distance = 0.1 + 0.8 * random.uniform();
+    const foreground = fromHsv((hue + distance) % 1, 0.4 + 0.55 * random.uniform(), 0.55 + 0.38 * random.uniform());
+    const brighter = brightness(foreground) - brightness(background) >= BRIGHTER;
+    if (brighter && contrast(background, foreground) >= least) return [background, foreground];
   }
 }
 
