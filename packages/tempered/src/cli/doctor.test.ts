@@ -36,3 +36,9 @@ it('prints the same as JSON', async () => {
   expect(report.devices[0].operators.length).toBeGreaterThan(100);
   expect(report.devices[0].problems).toEqual([]);
 });
+
+it.skipIf(process.platform !== 'linux')('exits with 1 when the device asked for is missing', async () => {
+  process.env.VK_DRIVER_FILES = '/nonexistent.json';
+  expect(await run('--device', 'webgpu', '--threads', '1')).toMatch(/webgpu +not available: onnxruntime-node found no/);
+  expect(process.exitCode).toBe(1);
+});

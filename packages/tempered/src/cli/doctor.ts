@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { DeviceError } from '../errors.ts';
 import { createNodeRuntime, type NodeRuntimeOptions } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -9,6 +9,7 @@ import { type OperatorSupport, type SelfTestRow, selfTest, supportTable } from '
 const DEVICES = ['cpu', 'webgpu'] as const;
 
 interface DoctorOptions {
+  device?: (typeof DEVICES)[number];
   threads?: number;
   json?: boolean;
 }
@@ -36,21 +37,28 @@ interface DoctorReport {
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('list devices and versions, and compare every device with the CPU, operator by operator')
+    .addOption(new Option('--device <name>', 'look at this device only').choices(DEVICES))
     .option('--threads <n>', 'threads of the CPU engine (default: all)', positiveInteger)
     .option('--json', 'print the report as JSON')
-    .addHelpText('after', '\nExits with 1 when a device gives a wrong result or refuses an operator.')
+    .addHelpText(
+      'after',
+      '\nExits with 1 when a device gives a wrong result or refuses an operator, or when the one asked for is missing.',
+    )
     .action(async (options: DoctorOptions) => {
       const report = await examine(options);
       process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report));
-      if (report.devices.some((device) => device.problems.length > 0)) process.exitCode = 1;
+      const { devices } = report;
+      const missing = options.device !== undefined && devices.some((device) => !device.available);
+      if (missing || devices.some((device) => device.problems.length > 0)) process.exitCode = 1;
     });
 }
 
-async function examine({ threads }: DoctorOptions): Promise<DoctorReport> {
+async function examine({ device: only, threads }: DoctorOptions): Promise<DoctorReport> {
   const reference = await createNodeRuntime({ threads });
   try {
     const devices: DeviceReport[] = [];
-    for (const device of DEVICES) devices.push(await examineDevice(device, reference, threads));
+    for (const device of only === undefined ? DEVICES : [only])
+      devices.push(await examineDevice(device, reference, threads));
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
     return {
       tempered: version,
@@ -108,8 +116,9 @@ function formatReport(report: DoctorReport): string {
         `  ${device.padEnd(8)}${available ? description : `not available: ${description}`}`,
     ),
     '',
-    ...formatTable(report.devices.filter((device) => device.available)),
   ];
+  const available = report.devices.filter((device) => device.available);
+  if (available.length > 0) lines.push(...formatTable(available));
   for (const { device, problems } of report.devices) {
     if (problems.length === 0) continue;
     lines.push('', `Problems on ${device}`);

@@ -1,6 +1,7 @@
 /** @file An ONNX graph plus what its numbers mean, on a runtime that compiles programs around it. */
 import {
   type DataType,
+  decompose,
   emptyGraph,
   type Graph,
   GraphBuilder,
@@ -95,10 +96,12 @@ export class Classifier {
       compiled.catch(() => this.#programs.delete(fullKey));
     }
     const program = await compiled;
-    const own = Object.entries(this.parameters).filter(([name]) => program.inputNames.includes(name));
+    const own = Object.keys(this.parameters).filter((name) => program.inputNames.includes(name));
     return {
       inputNames: program.inputNames,
-      run: (feeds, options) => program.run({ ...feeds, ...Object.fromEntries(own) }, options),
+      // Looked up at every run: training replaces the parameters after each step.
+      run: (feeds, options) =>
+        program.run({ ...feeds, ...Object.fromEntries(own.map((name) => [name, this.parameters[name]!])) }, options),
     };
   }
 
@@ -128,7 +131,7 @@ export class Classifier {
         };
       },
     });
-    return this.runtime.compile(writeModel(g.graph), { label: `${this.description.name}, ${key}` });
+    return this.runtime.compile(writeModel(decompose(g.graph)), { label: `${this.description.name}, ${key}` });
   }
 
   #specialize(batch: number): Graph {

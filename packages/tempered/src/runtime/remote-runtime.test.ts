@@ -66,3 +66,18 @@ it('compiles the same bytes once, and again after a failure', async () => {
   for (const program of programs) program.release();
   await runtime.close();
 });
+
+it('holds the process only while a call is under way', async () => {
+  const busy: boolean[] = [];
+  const runtime = await createRemoteRuntime(
+    ({ onResponse }) => ({
+      post: ({ id }) => queueMicrotask(() => onResponse({ id, result: { description: 'test', gpuTypes: [] } })),
+      setBusy: (state) => busy.push(state),
+      terminate: async () => {},
+    }),
+    { device: 'cpu' },
+  );
+  expect(busy).toEqual([true, false]);
+  await Promise.all([runtime.compile(productModel('a')), runtime.compile(productModel('b'))]);
+  expect(busy.at(-1)).toBe(false);
+});

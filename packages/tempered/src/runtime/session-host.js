@@ -164,22 +164,38 @@ function createSessionHost(engine) {
  */
 
 /**
- * Where an output goes is fixed when a session is created, so a device that keeps tensors in its own memory needs a
- * session for every set of kept outputs; programs usually have one such set.
  * @param {Engine} engine
  * @param {Uint8Array} model
  * @returns {Promise<CompiledProgram>}
  */
 async function compile(engine, model) {
-  const { InferenceSession, sessionOptions, gpuTypes } = engine;
-  const first = await InferenceSession.create(model, sessionOptions);
+  const session = await engine.InferenceSession.create(model, engine.sessionOptions);
+  return engine.gpuTypes.length === 0 ? onCpu(session) : onGpu(engine, model, session);
+}
+
+/**
+ * Kept outputs are ordinary tensors here. (Apart from `onGpu`, because this one must not hold on to the model's bytes.)
+ * @param {Session} session
+ * @returns {CompiledProgram}
+ */
+function onCpu(session) {
+  const { inputNames, outputNames } = session;
+  return { inputNames, outputNames, sessionFor: async () => session, release: () => session.release() };
+}
+
+/**
+ * Where an output goes is fixed when a session is created, so a device that keeps tensors in its own memory needs a
+ * session for every set of kept outputs; programs usually have one such set.
+ * @param {Engine} engine
+ * @param {Uint8Array} model
+ * @param {Session} first the session that keeps nothing
+ * @returns {CompiledProgram}
+ */
+function onGpu({ InferenceSession, sessionOptions, gpuTypes }, model, first) {
   const { inputNames, outputNames } = first;
-  const onGpu = new Set(
+  const keepable = new Set(
     first.outputMetadata.flatMap((o) => (o.isTensor && gpuTypes.some((type) => type === o.type) ? [o.name] : [])),
   );
-  if (gpuTypes.length === 0) {
-    return { inputNames, outputNames, sessionFor: async () => first, release: () => first.release() };
-  }
   /** @type {Map<string, Session>} */
   const sessions = new Map([['', first]]);
   let firstWasUsed = false;
@@ -187,15 +203,11 @@ async function compile(engine, model) {
     inputNames,
     outputNames,
     async sessionFor(keep) {
-      const kept = outputNames.filter((name) => keep.includes(name) && onGpu.has(name));
+      const kept = outputNames.filter((name) => keep.includes(name) && keepable.has(name));
       const key = kept.join('\n');
       firstWasUsed ||= key === '';
       const known = sessions.get(key);
       if (known !== undefined) return known;
-      if (!firstWasUsed) {
-        await sessions.get('')?.release();
-        sessions.delete('');
-      }
       const session = await InferenceSession.create(model, {
         ...sessionOptions,
         preferredOutputLocation: Object.fromEntries(
@@ -203,6 +215,11 @@ async function compile(engine, model) {
         ),
       });
       sessions.set(key, session);
+      // Until now it only stood for the program.
+      if (!firstWasUsed) {
+        await sessions.get('')?.release();
+        sessions.delete('');
+      }
       return session;
     },
     async release() {

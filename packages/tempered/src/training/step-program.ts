@@ -1,5 +1,14 @@
 /** @file One training step as one compiled graph: loss, gradients and update. */
-import { type DataType, emptyGraph, GraphBuilder, gradient, specialize, type Value, writeModel } from 'onnx-grad';
+import {
+  type DataType,
+  decompose,
+  emptyGraph,
+  GraphBuilder,
+  gradient,
+  specialize,
+  type Value,
+  writeModel,
+} from 'onnx-grad';
 import type { ModelDescription } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
@@ -84,7 +93,7 @@ export async function compileTrainingStep(
     kept.push({ output, group, name });
   }
 
-  const program = await runtime.compile(writeModel(g.graph), { label: `training step of ${model.name}` });
+  const program = await runtime.compile(writeModel(decompose(g.graph)), { label: `training step of ${model.name}` });
   return {
     run: (feeds) => runStep(program, optimizer, state, kept, feeds),
     release: () => program.release(),

@@ -40,6 +40,7 @@ const TRANSPOSED: typeof CONVOLUTIONS = [
   ['stride 3, 2 × 2', [8, 4, 2, 2], { strides: ints(3, 3), output_padding: ints(1, 0) }],
   ['dilation 2', [8, 4, 3, 3], { dilations: ints(2, 2) }],
   ['two groups', [8, 3, 3, 3], { group: int(2), strides: ints(2, 2) }],
+  ['one output a group', [8, 1, 3, 3], { group: int(2), strides: ints(2, 2), pads: ints(1, 1, 1, 1) }],
   ['two groups, dilation 2', [8, 2, 3, 3], { group: int(2), dilations: ints(2, 2), pads: ints(1, 1, 1, 1) }],
   ['depthwise', [8, 1, 3, 3], { group: int(8), strides: ints(2, 2) }],
 ];

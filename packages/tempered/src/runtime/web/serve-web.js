@@ -1,6 +1,9 @@
 /** @file What the browser's two worker files share: each imports its own build of ONNX Runtime and hands it over. */
 import { GPU_TYPES, serve } from '../session-host.js';
 
+/** Unless asked for more: each thread is a worker that loads the engine's code anew. */
+const MOST_THREADS = 8;
+
 /**
  * @param {Pick<typeof import('onnxruntime-common'), 'InferenceSession' | 'Tensor' | 'env'>} ort
  * @param {'wasm' | 'webgpu'} device
@@ -12,7 +15,7 @@ export function serveWeb({ InferenceSession, Tensor, env }, device) {
       receive: (listener) => self.addEventListener('message', ({ data }) => listener(data)),
       post: (response, transfer) => self.postMessage(response, { transfer }),
     },
-    async ({ threads = navigator.hardwareConcurrency, wasmPaths, cpuFallback = true }) => {
+    async ({ threads = Math.min(navigator.hardwareConcurrency, MOST_THREADS), wasmPaths, cpuFallback = true }) => {
       // Threads share memory, which a page gets only when it is isolated from other origins.
       const usable = self.crossOriginIsolated ? threads : 1;
       env.logLevel = 'error';

@@ -6,7 +6,7 @@ import type { Runtime } from '../runtime.ts';
 export interface WebRuntimeOptions {
   device: 'wasm' | 'webgpu';
   /**
-   * Threads of the WebAssembly build; default: as many as the machine runs at once. More than one needs a page that is
+   * Threads of the WebAssembly build; default: as many as the machine runs at once, up to 8. More than one needs a page that is
    * cross-origin isolated; otherwise one is used, as `description` then says.
    */
   threads?: number;

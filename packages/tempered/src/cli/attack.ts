@@ -1,0 +1,112 @@
+import { Command } from 'commander';
+import { perturb } from '../attacks/attack.ts';
+import { writeNpy } from '../data/npy.ts';
+import { UsageError } from '../errors.ts';
+import { encodePng } from '../image/node/encode.ts';
+import { renderImage, renderPerturbation } from '../image/render.ts';
+import { loadClassifier } from '../models/node/load.ts';
+import { argmaxRows, predict, predictLogits, softmaxRows } from '../models/predict.ts';
+import { checkLabels } from '../optimize/optimize-input.ts';
+import { epsilon as formatEpsilon, percent } from '../report/format.ts';
+import { type AttackOptions, attackFrom, withAttackOptions } from './evaluate.ts';
+import { readInput } from './input.ts';
+import {
+  type CommonOptions,
+  type ModelOptions,
+  nonNegative,
+  wholeNumber,
+  withCommonOptions,
+  withModelOptions,
+  withRuntime,
+} from './options.ts';
+import { report } from './output.ts';
+import { outputFolder } from './output-folder.ts';
+import { runCommand } from './terminal.ts';
+
+interface AttackCommandOptions extends CommonOptions, ModelOptions, AttackOptions {
+  input: string;
+  epsilon: number;
+  label?: number;
+  target?: number;
+  out: string;
+}
+
+/** `tempered attack`: adversarial examples of given images. */
+export function attackCommand(): Command {
+  const command = new Command('attack')
+    .description('perturb images within ε so that the classifier errs')
+    .argument('<MODEL.onnx>', 'ONNX classifier')
+    .requiredOption('--input <FILE>', 'an image, or a .npy array [N, C, H, W] in [0, 1]')
+    .requiredOption('--epsilon <E>', 'radius in pixel units, such as 8/255', nonNegative)
+    .option('--label <K>', 'true class (default: the predicted one)', wholeNumber)
+    .option('--target <K>', 'class to reach; without it, any other class will do', wholeNumber)
+    .requiredOption('--out <DIR>', 'folder for adversarial.npy, pictures and result.json');
+  return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
+    (path: string, options: AttackCommandOptions) =>
+      runCommand(async (terminal) => {
+        const { signal, onProgress } = terminal;
+        const { epsilon, seed, target, label } = options;
+        const attack = attackFrom(options, target !== undefined);
+        const run = await withRuntime(options, async (runtime) => {
+          const classifier = await loadClassifier(path, { ...options, output: options.modelOutput, runtime });
+          const images = await readInput(options.input, classifier);
+          if (images.data.some((value) => !(value >= 0 && value <= 1))) {
+            throw new UsageError(
+              `${options.input} has values outside [0, 1]: attacks work on pixels in [0, 1], with the preprocessing inside the model (--mean, --std)`,
+            );
+          }
+          const before = await predict(classifier, images, { signal });
+          const chosen = target ?? label;
+          if (chosen !== undefined) checkLabels(classifier, [chosen]);
+          const labels = chosen === undefined ? before : new Int32Array(before.length).fill(chosen);
+          const perturbed = await perturb(classifier, attack, { images, labels, epsilon, seed, signal, onProgress });
+          const logits = await predictLogits(classifier, perturbed.adversarial, { signal });
+          return {
+            classifier,
+            images,
+            before,
+            perturbed,
+            after: argmaxRows(logits),
+            probabilities: softmaxRows(logits),
+          };
+        });
+        const { classifier, images, before, perturbed, after, probabilities } = run;
+        const name = (k: number) => classifier.classes[k]!;
+        const result = {
+          model: path,
+          input: options.input,
+          attack,
+          epsilon,
+          seed,
+          images: Array.from(before, (k, i) => ({
+            before: k,
+            after: after[i]!,
+            class: name(after[i]!),
+            probability: probabilities.data[i * classifier.classes.length + after[i]!]!,
+            success: perturbed.success[i] === 1,
+            distance: perturbed.distance[i]!,
+          })),
+        };
+        const folder = await outputFolder(options.out);
+        await folder.write('adversarial.npy', writeNpy(perturbed.adversarial));
+        for (let index = 0; isPicture(images.shape) && index < before.length; index++) {
+          await folder.write(
+            `adversarial-${index + 1}.png`,
+            await encodePng(renderImage(perturbed.adversarial, { index })),
+          );
+          await folder.write(
+            `perturbation-${index + 1}.png`,
+            await encodePng(renderPerturbation(images, perturbed.adversarial, { index })),
+          );
+        }
+        await folder.write('result.json', `${JSON.stringify(result, undefined, 2)}\n`);
+        const lines = result.images.map(
+          (image, i) =>
+            `${i + 1}: ${name(image.before)} → ${name(image.after)} (${percent(image.probability)}), ${image.success ? 'success' : 'no success'}, distance ${formatEpsilon(image.distance)}`,
+        );
+        await report(terminal, options, result, [...lines, `Written to ${folder.path}`]);
+      }),
+  );
+}
+
+const isPicture = ([, channels]: readonly number[]): boolean => channels === 1 || channels === 3;

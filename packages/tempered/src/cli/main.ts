@@ -1,0 +1,42 @@
+/** @file The `tempered` command. */
+import { Command, CommanderError } from 'commander';
+import { versions } from '../runtime/node/versions.ts';
+import { attackCommand } from './attack.ts';
+import { dataCommand } from './data.ts';
+import { differentiateCommand } from './differentiate.ts';
+import { doctorCommand } from './doctor.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { explainCommand } from './explain.ts';
+import { studyCommand } from './study.ts';
+import { trainCommand } from './train.ts';
+
+const COMMANDS = [
+  studyCommand,
+  trainCommand,
+  evaluateCommand,
+  attackCommand,
+  explainCommand,
+  differentiateCommand,
+  dataCommand,
+  doctorCommand,
+];
+
+const program = new Command('tempered')
+  .description('A workbench for image classifiers: trains, attacks, explains and measures standard and robust models.')
+  .version(versions().tempered!)
+  .addHelpText('after', "\n'tempered COMMAND --help' explains a command. Start with: tempered study");
+
+for (const create of COMMANDS) program.addCommand(create());
+for (const command of allCommands(program)) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  // Commander has printed the message already; 2 is the exit code of wrong use.
+  process.exitCode = error.exitCode === 0 ? 0 : 2;
+}
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}

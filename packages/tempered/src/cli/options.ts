@@ -1,0 +1,104 @@
+/** @file Option values, and the options that every command has. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Norm } from '../optimize/ball.ts';
+import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+/** A number, or a fraction such as 8/255. */
+export function fraction(text: string): number {
+  const match = /^\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s*\/\s*([\d.]+))?\s*$/i.exec(text);
+  const value = match ? Number(match[1]) / Number(match[2] ?? 1) : Number.NaN;
+  if (!Number.isFinite(value)) throw new InvalidArgumentError(`'${text}' is not a number or a fraction such as 8/255.`);
+  return value;
+}
+
+export function nonNegative(text: string): number {
+  const value = fraction(text);
+  if (value < 0) throw new InvalidArgumentError(`It must be 0 or more, not ${text}.`);
+  return value;
+}
+
+/** Radii in pixel units: 0,0.1,8/255. */
+export function epsilonList(text: string): number[] {
+  return text.split(',').map((part) => {
+    const value = fraction(part);
+    if (value < 0) throw new InvalidArgumentError(`Every ε must be 0 or more, not ${part.trim()}.`);
+    return value;
+  });
+}
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text.trim()) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError(`'${text}' is not a whole number, 0 or more.`);
+  return value;
+}
+
+export function positiveInteger(text: string): number {
+  const value = wholeNumber(text);
+  if (value < 1) throw new InvalidArgumentError('It must be 1 or more.');
+  return value;
+}
+
+export const numberList = (text: string): number[] => text.split(',').map(fraction);
+
+export const nameList = (text: string): string[] => text.split(',').map((name) => name.trim());
+
+/** 1x3x224x224 */
+export function shape(text: string): number[] {
+  const sizes = text.split('x').map(Number);
+  if (sizes.some((size) => !Number.isInteger(size) || size < 1)) {
+    throw new InvalidArgumentError(`'${text}' is not a shape such as 1x3x224x224.`);
+  }
+  return sizes;
+}
+
+export interface CommonOptions {
+  json?: string | boolean;
+  seed: number;
+  device: 'cpu' | 'webgpu';
+  threads?: number;
+}
+
+/** `--json`, `--seed`, `--device`, `--threads`. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option('--json [FILE]', 'write the result as JSON to FILE, or to standard output')
+    .option('--seed <N>', 'seed of everything random', wholeNumber, 0)
+    .addOption(new Option('--device <NAME>', 'engine to run on').choices(['cpu', 'webgpu']).default('cpu'))
+    .option('--threads <N>', 'threads of the CPU engine (default: all)', positiveInteger);
+}
+
+export interface ModelOptions {
+  mean?: number[];
+  std?: number[];
+  inputShape?: number[];
+  modelOutput?: string;
+}
+
+/** What a model file may leave open: preprocessing, image size, which output. */
+export function withModelOptions(command: Command): Command {
+  return command
+    .option('--mean <LIST>', 'per-channel mean of the preprocessing, in [0, 1] units', numberList)
+    .option('--std <LIST>', 'per-channel standard deviation of the preprocessing', numberList)
+    .option('--input-shape <CxHxW>', 'size of one input, where the model leaves it open', shape)
+    .option('--model-output <NAME>', 'output to take as logits (default: the first)');
+}
+
+export const normOption = (): Option =>
+  new Option('--norm <NAME>', 'norm that measures the perturbation')
+    .choices(['linf', 'l2'] satisfies Norm[])
+    .default('linf');
+
+/** Opens the engine, gives it to `work` and closes it again. */
+export async function withRuntime<T>(
+  { device, threads }: CommonOptions,
+  work: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
+  const runtime = await createNodeRuntime({ device, threads });
+  try {
+    return await work(runtime);
+  } finally {
+    await runtime.close();
+  }
+}

@@ -1,0 +1,96 @@
+/** @file What the commands share with the terminal: progress, interruption, errors and exit codes. */
+import { ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
+import { DataError, DeviceError, UsageError } from '../errors.ts';
+import type { Progress } from '../progress.ts';
+import { duration } from '../report/format.ts';
+
+/** Wrong use or input: the message is for the user, without a stack trace, and the exit code is 2. */
+const USER_ERRORS = [UsageError, DataError, ModelError, ShapeError, UnsupportedOpError];
+
+/** What is left of an error for the terminal, and the exit code. */
+export function explainError(error: unknown): { message: string; code: number } {
+  if (USER_ERRORS.some((kind) => error instanceof kind)) return { message: (error as Error).message, code: 2 };
+  if (error instanceof DeviceError) return { message: error.message, code: 1 };
+  if (isFileError(error)) return { message: `${fileReason(error.code)}: ${error.path}`, code: 2 };
+  if (error instanceof Error && error.name === 'AbortError') return { message: 'Interrupted.', code: 130 };
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: 1 };
+}
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException & { code: string; path: string } {
+  return error instanceof Error && 'code' in error && 'path' in error && typeof error.code === 'string';
+}
+
+function fileReason(code: string): string {
+  if (code === 'ENOENT') return 'There is no such file or folder';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'No permission to read or write';
+  if (code === 'EISDIR') return 'This is a folder, not a file';
+  return `Cannot read or write (${code})`;
+}
+
+export interface Terminal {
+  /** Aborts at Ctrl-C; a second Ctrl-C ends the process at once. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+  /** Writes a line to standard output, past the progress bar. */
+  print(line: string): void;
+}
+
+const BAR = 24;
+const REDRAW_MS = 100;
+
+/** Runs a command's work: shows its progress on standard error, stops it at Ctrl-C, and turns errors into one line and an exit code. */
+export async function runCommand(work: (terminal: Terminal) => Promise<void>): Promise<void> {
+  const interrupt = new AbortController();
+  const stop = () => interrupt.abort(new DOMException('Interrupted.', 'AbortError'));
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  const bar = progressBar();
+  try {
+    await work({
+      signal: interrupt.signal,
+      onProgress: bar.update,
+      print: (line) => {
+        bar.clear();
+        process.stdout.write(`${line}\n`);
+      },
+    });
+    bar.clear();
+  } catch (error) {
+    bar.clear();
+    const { message, code } = explainError(error);
+    process.stderr.write(`${code === 2 ? 'error: ' : ''}${message}\n`);
+    process.exitCode = code;
+  } finally {
+    process.removeListener('SIGINT', stop);
+    process.removeListener('SIGTERM', stop);
+  }
+}
+
+/** A line that is redrawn on a terminal; elsewhere, one line a stage, so that logs stay short. */
+function progressBar(): { update: (progress: Progress) => void; clear: () => void } {
+  const stream = process.stderr;
+  let stage = '';
+  let started = 0;
+  let drawn = 0;
+  const clear = () => {
+    if (stream.isTTY && drawn > 0) stream.write('\r\u001b[K');
+    drawn = 0;
+  };
+  const update = ({ stage: now, done, total, detail }: Progress) => {
+    const time = performance.now();
+    if (now !== stage) {
+      stage = now;
+      started = time;
+      if (!stream.isTTY) stream.write(`${now}\n`);
+    }
+    if (!stream.isTTY || (time - drawn < REDRAW_MS && done < total)) return;
+    drawn = time;
+    const seconds = (time - started) / 1000;
+    const left = done > 0 && done < total ? `, ${duration((seconds * (total - done)) / done)} left` : '';
+    const filled = Math.round((BAR * done) / Math.max(1, total));
+    const rate = done > 0 && seconds > 0 ? `, ${(done / seconds).toPrecision(3)}/s` : '';
+    const line = `${'━'.repeat(filled)}${'─'.repeat(BAR - filled)} ${now} ${done}/${total}${rate}${left}${detail ? `  ${detail}` : ''}`;
+    stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
+  };
+  return { update, clear };
+}
