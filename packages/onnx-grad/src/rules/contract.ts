@@ -1,5 +1,7 @@
 /** @file Sums of products over labelled axes, written as MatMul, Mul, ReduceSum, Reshape and Transpose. */
+
 import type { GraphBuilder } from '../builder.ts';
+import { checkTableSize } from '../fold.ts';
 import { sizeOf } from '../graph.ts';
 import type { Value } from '../value.ts';
 
@@ -48,6 +50,7 @@ function diagonal(g: GraphBuilder, term: Term): Term {
   const source = term.labels.indexOf(term.labels[axis]!);
   const { value } = term;
   const size = value.shape[axis]!;
+  checkTableSize(size * size, 'the diagonal of Einsum', 2 ** 22);
   const identity = Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
   const mask = value.shape.map((_, other) => (other === axis || other === source ? size : 1));
   const kept = g.reduceSum(g.mul(value, g.constant(identity, mask, value)), [axis]);

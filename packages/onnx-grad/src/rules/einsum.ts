@@ -1,4 +1,5 @@
 import type { GraphBuilder } from '../builder.ts';
+import { checkTableSize } from '../fold.ts';
 import { type EinsumAttributes, parseEquation } from '../operators/einsum.ts';
 import type { Value } from '../value.ts';
 import { contract } from './contract.ts';
@@ -38,6 +39,7 @@ function embed(
     const source = first(label);
     if (source === axis) return value;
     const size = shape[axis]!;
+    checkTableSize(size * size, 'the diagonal of Einsum', 2 ** 22);
     const identity = Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
     const mask = shape.map((_, other) => (other === axis || other === source ? size : 1));
     return g.mul(value, g.constant(identity, mask, value));

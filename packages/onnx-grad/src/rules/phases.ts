@@ -3,10 +3,14 @@
  * each phase by itself and interleaving them. Arrays are [N, C, ...spatial], and an axis is a spatial one.
  */
 import type { GraphBuilder } from '../builder.ts';
+import { checkTableSize } from '../fold.ts';
+import { sizeOf } from '../graph.ts';
 import type { Value } from '../value.ts';
 
 /** All combinations of 0 ≤ index[a] < lengths[a], the last index running fastest. */
 export function positions(lengths: readonly number[]): number[][] {
+  // A gradient has nodes for each: 64 × 64 is far more than any classifier's window or stride.
+  checkTableSize(sizeOf(lengths), `the gradient over a window or stride of ${lengths.join(' × ')}`, 4096);
   return lengths.reduce<number[][]>(
     (rows, length) => rows.flatMap((row) => Array.from({ length }, (_, i) => [...row, i])),
     [[]],
