@@ -29,6 +29,10 @@ describe.skipIf(skipReason !== undefined)('browser runtime', () => {
     expect(await callPage(opened.page, 'checkContract', { device, threads: 2 })).toEqual({});
   });
 
+  it('keeps the contract inside another worker', async () => {
+    expect(await callPage(opened.page, 'checkContractInWorker', { device: 'wasm', threads: 2 })).toEqual({});
+  });
+
   it.each(['wasm', 'webgpu'] as const)('computes on %s what Node does on its CPU', async (device) => {
     const reference = await createNodeRuntime({ threads: 1 });
     const candidate = await openPageRuntime(opened.page, { device, threads: 2 });
