@@ -40,6 +40,7 @@ describe('pooling that does not fit', () => {
     ['no kernel', [1, 1, 4], {}, /lacks its attribute 'kernel_shape'/],
     ['rank', [1, 4], { kernel_shape: [2] }, /expected \[N, C, ...\]/],
     ['kernel', [1, 1, 2], { kernel_shape: [3] }, /covers 3 elements/],
+    ['padding', [1, 1, 4], { kernel_shape: [2], pads: [2, 0] }, /smaller than the window/],
   ])('%s', (_, shape, attributes, message) => {
     const g = new GraphBuilder();
     expect(() => g.op('MaxPool', [g.input('x', 'float32', shape)], attributes)).toThrow(message);

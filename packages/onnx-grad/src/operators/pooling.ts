@@ -13,7 +13,12 @@ export interface PoolAttributes extends WindowAttributes {
 export function poolWindow(attributes: PoolAttributes, x: readonly number[], what: string): Window {
   if (x.length < 3) throw new ShapeError(`${what}: the input has shape [${x}], expected [N, C, ...]`);
   if (attributes.kernel_shape === undefined) throw new ShapeError(`${what} lacks its attribute 'kernel_shape'`);
-  return slidingWindow(attributes, attributes.kernel_shape, x.slice(2), what);
+  const window = slidingWindow(attributes, attributes.kernel_shape, x.slice(2), what);
+  const { kernel, before, after } = window;
+  if (kernel.some((taps, axis) => before[axis]! >= taps || after[axis]! >= taps)) {
+    throw new ShapeError(`${what}: padding [${before}, ${after}] has to be smaller than the window [${kernel}]`);
+  }
+  return window;
 }
 
 /**

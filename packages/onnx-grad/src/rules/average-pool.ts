@@ -15,13 +15,18 @@ export function averagePoolGradient(
   image: readonly number[],
   includePadding: boolean,
 ): Value {
-  // A factor for each axis: their product over all positions could be larger than the model.
-  const weighted = averageDivisors(window, image, includePadding).reduce((value, counts, axis) => {
-    if (counts.every((count) => count === counts[0])) return g.scale(value, 1 / counts[0]!);
-    const shape = value.shape.map((_, k) => (k === axis + 2 ? counts.length : 1));
-    const factors = counts.map((count) => 1 / count);
-    return g.mul(value, g.constant(factors, shape, value));
-  }, dy);
+  const divisors = averageDivisors(window, image, includePadding);
+  const uniform = (counts: readonly number[]): boolean => counts.every((count) => count === counts[0]);
+  const common = divisors.filter(uniform).reduce((product, counts) => product * counts[0]!, 1);
+  // One list for each axis: their product over all positions could be larger than the model.
+  const weighted = divisors.reduce(
+    (value, counts, axis) => {
+      if (uniform(counts)) return value;
+      const shape = value.shape.map((_, k) => (k === axis + 2 ? counts.length : 1));
+      return g.div(value, g.constant(counts, shape, value));
+    },
+    g.scale(dy, 1 / common),
+  );
   return spreadWindows(g, weighted, window, image);
 }
 
@@ -36,14 +41,16 @@ export function spreadWindows(g: GraphBuilder, values: Value, window: Window, im
       image,
     );
   }
+  // Phases beyond the image hold nothing.
+  const phases = strides.map((stride, axis) => Math.min(stride, image[axis]! + before[axis]!));
   if (kernel.every((taps, axis) => taps <= strides[axis]!)) {
-    // No two windows meet: repeat each element over its own.
-    const repeated = interleave(g, strides, (phase) =>
+    // Windows do not overlap: repeat each element over its own.
+    const repeated = interleave(g, phases, (phase) =>
       phase.every((φ, axis) => φ < kernel[axis]!) ? values : undefined,
     );
     return spatialWindow(g, repeated!, before, image);
   }
-  const apart = interleave(g, strides, (phase) => (phase.every((φ) => φ === 0) ? values : undefined))!;
+  const apart = interleave(g, phases, (phase) => (phase.every((φ) => φ === 0) ? values : undefined))!;
   const reachable = spatialWindow(
     g,
     apart,

@@ -67,22 +67,27 @@ function byPhases(g: GraphBuilder, dy: Value, weight: Value, { window, group, im
   const flat = g.reshape(weight, [channels, perGroup, sizeOf(kernel)]);
   const lengths = image.map((length, axis) => Math.ceil(length / strides[axis]!));
   const axes = kernel.map((taps, axis) =>
-    Array.from({ length: strides[axis]! }, (_, φ) =>
+    // Phases beyond the image hold nothing.
+    Array.from({ length: Math.min(strides[axis]!, image[axis]!) }, (_, φ) =>
       tapsOfPhase(φ + before[axis]!, taps, strides[axis]!, dilations[axis]!),
     ),
   );
-  const whole = interleave(g, strides, (phases) => {
-    const chosen = phases.map((φ, axis) => axes[axis]![φ]!);
-    if (chosen.some(({ taps }) => taps.length === 0)) return undefined;
-    const counts = chosen.map(({ taps }) => taps.length);
-    const indices = positions(counts).map((position) =>
-      position.reduce((index, i, axis) => index * kernel[axis]! + chosen[axis]!.taps[i]!, 0),
-    );
-    const filters = g.reshape(selectTaps(g, flat, indices), [channels, perGroup, ...counts]);
-    const steps = chosen.map(({ dilation }) => dilation);
-    const front = chosen.map(({ front }) => front);
-    return convolve(g, dy, filters, front, lengths, steps, group);
-  });
+  const whole = interleave(
+    g,
+    axes.map((list) => list.length),
+    (phases) => {
+      const chosen = phases.map((φ, axis) => axes[axis]![φ]!);
+      if (chosen.some(({ taps }) => taps.length === 0)) return undefined;
+      const counts = chosen.map(({ taps }) => taps.length);
+      const indices = positions(counts).map((position) =>
+        position.reduce((index, i, axis) => index * kernel[axis]! + chosen[axis]!.taps[i]!, 0),
+      );
+      const filters = g.reshape(selectTaps(g, flat, indices), [channels, perGroup, ...counts]);
+      const steps = chosen.map(({ dilation }) => dilation);
+      const front = chosen.map(({ front }) => front);
+      return convolve(g, dy, filters, front, lengths, steps, group);
+    },
+  );
   return spatialWindow(
     g,
     whole!,

@@ -2,8 +2,9 @@
 import type { GraphBuilder } from '../builder.ts';
 import { sizeOf } from '../graph.ts';
 import type { Convolution } from '../operators/convolution.ts';
+import type { Window } from '../operators/window.ts';
 import type { Value } from '../value.ts';
-import { positions } from './phases.ts';
+import { positions, spatialWindow } from './phases.ts';
 import { tapReader } from './taps.ts';
 
 /** With fewer channels than this, copying them one position at a time costs more than transposing the product. */
@@ -16,13 +17,40 @@ const FEW_CHANNELS = 16;
  */
 export function convWeightGradient(g: GraphBuilder, x: Value, dy: Value, convolution: Convolution): Value {
   const { group, window } = convolution;
+  if (group === 1 && isPartition(window)) return patches(g, x, dy, window);
   return group === 1 && x.shape[1]! >= FEW_CHANNELS
     ? channelsLast(g, x, dy, window)
     : channelsFirst(g, x, dy, convolution);
 }
 
+/** Whether windows lie side by side without padding, as in the patches of a transformer or a 1×1 convolution. */
+const isPartition = ({ kernel, strides, dilations, before, after }: Window): boolean =>
+  kernel.every(
+    (taps, axis) => taps === strides[axis]! && dilations[axis] === 1 && before[axis] === 0 && after[axis] === 0,
+  );
+
+/** One product [O, positions] · [positions, C · taps]: a transpose brings each patch together. */
+function patches(g: GraphBuilder, x: Value, dy: Value, { kernel, output }: Window): Value {
+  const [n = 0, channels = 0] = x.shape;
+  const outputs = dy.shape[1]!;
+  const spatial = kernel.map((_, axis) => axis + 2);
+  const terms = n * sizeOf(output);
+  const covered = output.map((count, axis) => count * kernel[axis]!);
+  const cropped = spatialWindow(
+    g,
+    x,
+    kernel.map(() => 0),
+    covered,
+  );
+  const split = g.reshape(cropped, [n, channels, ...output.flatMap((count, axis) => [count, kernel[axis]!])]);
+  const order = [0, ...kernel.map((_, axis) => 2 + 2 * axis), 1, ...kernel.map((_, axis) => 3 + 2 * axis)];
+  const columns = g.reshape(g.transpose(split, order), [terms, channels * sizeOf(kernel)]);
+  const rows = g.reshape(g.transpose(dy, [1, 0, ...spatial]), [outputs, terms]);
+  return g.reshape(g.matmul(rows, columns), [outputs, channels, ...kernel]);
+}
+
 /** One product [O, positions] · [positions, C] a tap; reading a tap copies runs of C numbers. */
-function channelsLast(g: GraphBuilder, x: Value, dy: Value, window: Convolution['window']): Value {
+function channelsLast(g: GraphBuilder, x: Value, dy: Value, window: Window): Value {
   const [n = 0, channels = 0] = x.shape;
   const outputs = dy.shape[1]!;
   const spatial = window.kernel.map((_, axis) => axis + 2);

@@ -3,7 +3,7 @@ import { sizeOf } from '../graph.ts';
 import { type PoolAttributes, poolWindow } from '../operators/pooling.ts';
 import type { Value } from '../value.ts';
 import { averagePoolGradient, spreadWindows } from './average-pool.ts';
-import { maxPoolGradient } from './max-pool.ts';
+import { globalMaxPoolGradient, maxPoolGradient } from './max-pool.ts';
 import type { Rule } from './rule.ts';
 
 const MaxPool: Rule = ({ g, attributes, inputs, outputs, dy }) => {
@@ -34,24 +34,9 @@ const GlobalAveragePool: Rule = ({ g, inputs, dy }) => {
   return [() => g.expand(g.scale(dy, 1 / sizeOf(shape.slice(2))), shape)];
 };
 
-/** Ties go to the first maximum of each plane. */
-const GlobalMaxPool: Rule = ({ g, inputs, outputs, dy }) => {
-  const x = inputs[0]!;
-  return [
-    () => {
-      const size = sizeOf(x.shape.slice(2));
-      const plane = [1, 1, ...x.shape.slice(2)];
-      const axes = x.shape.slice(2).map((_, axis) => axis + 2);
-      const rank = g.constant(
-        Array.from({ length: size }, (_, i) => size - i),
-        plane,
-        x,
-      );
-      const ranks = g.mask(g.equal(x, outputs[0]!), rank);
-      return g.mask(g.equal(ranks, g.reduceMax(ranks, axes, true)), dy);
-    },
-  ];
-};
+const GlobalMaxPool: Rule = ({ g, inputs, outputs, dy }) => [
+  () => globalMaxPoolGradient(g, inputs[0]!, outputs[0]!, dy),
+];
 
 const GlobalLpPool: Rule = ({ g, attributes, inputs, outputs, dy }) => {
   const x = inputs[0]!;

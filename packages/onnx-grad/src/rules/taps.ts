@@ -72,9 +72,8 @@ function padWith(
 /** Adds each part [N, C, ...output] to the elements its tap meets: [N, C, ...image]. Adjoint of `tapReader`. */
 export function foldTaps(g: GraphBuilder, parts: readonly Value[], window: Window, image: readonly number[]): Value {
   const { kernel, strides, dilations, before, output } = window;
-  const lengths = coverage(window).map((length, axis) =>
-    Math.ceil(Math.max(length, image[axis]! + before[axis]!) / strides[axis]!),
-  );
+  const reached = coverage(window).map((length, axis) => Math.max(length, image[axis]! + before[axis]!));
+  const lengths = reached.map((length, axis) => Math.ceil(length / strides[axis]!));
   const sums = new Map<string, Value>();
   positions(kernel).forEach((tap, index) => {
     const first = tap.map((t, axis) => t * dilations[axis]!);
@@ -85,6 +84,8 @@ export function foldTaps(g: GraphBuilder, parts: readonly Value[], window: Windo
     const known = sums.get(phase);
     sums.set(phase, known === undefined ? placed : g.add(known, placed));
   });
-  const whole = interleave(g, strides, (phase) => sums.get(phase.join()));
+  // Phases beyond the image hold nothing.
+  const phases = strides.map((stride, axis) => Math.min(stride, reached[axis]!));
+  const whole = interleave(g, phases, (phase) => sums.get(phase.join()));
   return spatialWindow(g, whole!, before, image);
 }

@@ -27,6 +27,12 @@ export const convolutionCases: Record<string, ConvolutionCase> = {
     attributes: { pads: [0, 1, 1, 0], dilations: [1, 2] },
   },
   'many channels, one axis, wide padding': { x: [2, 16, 2], weight: [1, 16, 2], attributes: { pads: [3, 2] } },
+  patches: { x: [2, 2, 5, 6], weight: [3, 2, 2, 3], attributes: { strides: [2, 3] } },
+  'stride beyond the image, in groups': {
+    x: [1, 2, 3, 3],
+    weight: [2, 1, 2, 2],
+    attributes: { group: 2, strides: [1000000, 1000000] },
+  },
   '1x1': { x: [2, 3, 2, 2], weight: [2, 3, 1, 1] },
   '1x1, stride 2': { x: [2, 2, 5, 4], weight: [2, 2, 1, 1], attributes: { strides: [2, 2] } },
   '3x3, stride 2': { x: [1, 2, 5, 6], weight: [2, 2, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
@@ -105,6 +111,8 @@ export const poolingCases: PoolingCase[] = [
   ['stride beyond the kernel', [1, 1, 7, 8], { kernel_shape: [2, 1], strides: [3, 3] }],
   ['SAME_UPPER', [1, 1, 5, 4], { kernel_shape: [2, 3], strides: [2, 2], auto_pad: 'SAME_UPPER' }],
   ['SAME_LOWER', [1, 1, 5, 4], { kernel_shape: [2, 2], auto_pad: 'SAME_LOWER' }],
+  ['one window', [2, 2, 3, 4], { kernel_shape: [3, 4] }],
+  ['stride beyond the image', [1, 1, 4, 5], { kernel_shape: [3, 2], strides: [1000000, 1000000] }],
   ['one axis', [2, 2, 7], { kernel_shape: [3], strides: [2], pads: [1, 1] }],
   ['three axes', [1, 1, 4, 3, 4], { kernel_shape: [2, 2, 2], strides: [2, 1, 2] }],
 ];
