@@ -90,7 +90,7 @@ function dropUnread(nodes: Node[], start: number, results: readonly Value[]): vo
       if (needed) for (const name of node.inputs) read.add(name);
       return needed;
     });
-  nodes.push(...kept.reverse());
+  for (const node of kept.reverse()) nodes.push(node);
 }
 
 /**
