@@ -13,6 +13,10 @@ import { foldTaps, tapReader } from './taps.ts';
  */
 export function maxPoolGradient(g: GraphBuilder, x: Value, y: Value, dy: Value, window: Window): Value {
   if (coversAll(window, x.shape.slice(2))) return globalMaxPoolGradient(g, x, y, dy);
+  return isSeparable(window) ? axisByAxis(g, x, y, dy, window) : tapByTap(g, x, y, dy, window);
+}
+
+function tapByTap(g: GraphBuilder, x: Value, y: Value, dy: Value, window: Window): Value {
   const read = tapReader(g, x, window, { padding: lowest(x.dtype) });
   const taps = positions(window.kernel);
   let remaining = dy;
@@ -25,6 +29,36 @@ export function maxPoolGradient(g: GraphBuilder, x: Value, y: Value, dy: Value, 
   });
   return foldTaps(g, parts, window, x.shape.slice(2));
 }
+
+/** Dense overlapping windows: fewer taps when the maximum is taken along one axis after another. */
+const isSeparable = ({ kernel, strides, dilations }: Window): boolean =>
+  kernel.filter((taps) => taps > 1).length > 1 && [...strides, ...dilations].every((n) => n === 1);
+
+/**
+ * The maximum over rows of the maxima within rows: k + k taps instead of k · k. The first row that holds the maximum,
+ * and the first such element in it, are the first in row-major order.
+ */
+function axisByAxis(g: GraphBuilder, x: Value, y: Value, dy: Value, window: Window): Value {
+  const axes = window.kernel.flatMap((taps, axis) => (taps > 1 ? [axis] : [])).reverse();
+  const stages = axes.map((axis) => alongAxis(window, axis));
+  const maxima = [x];
+  for (const { kernel, before, after } of stages.slice(0, -1)) {
+    maxima.push(g.op('MaxPool', [maxima.at(-1)!], { kernel_shape: kernel, pads: [...before, ...after] }));
+  }
+  maxima.push(y);
+  return stages.reduceRight((cotangent, { kernel, before, after }, i) => {
+    const input = maxima[i]!;
+    const output = maxima[i + 1]!;
+    const stage = { ...window, kernel, before, after, output: output.shape.slice(2) };
+    return tapByTap(g, input, output, cotangent, stage);
+  }, dy);
+}
+
+/** The window that is as long as the one given along `axis`, and a single element along the others. */
+const alongAxis = ({ kernel, before, after }: Window, axis: number) => {
+  const only = (list: readonly number[], other: number) => list.map((n, i) => (i === axis ? n : other));
+  return { kernel: only(kernel, 1), before: only(before, 0), after: only(after, 0) };
+};
 
 /** Whether there is one window, and it holds the whole image. */
 const coversAll = ({ kernel, dilations, before, output }: Window, image: readonly number[]): boolean =>

@@ -3,7 +3,7 @@ import { GraphBuilder } from '../builder.ts';
 import { evaluateGraph } from '../evaluate/evaluate-graph.ts';
 import { gradient } from '../gradient.ts';
 import { sizeOf } from '../graph.ts';
-import { checkRule } from '../testing/check-rule.ts';
+import { checkRule, testNumbers } from '../testing/check-rule.ts';
 import { dilatedPoolingCases, poolingCases } from '../testing/window-cases.ts';
 
 describe('the gradient of MaxPool', () => {
@@ -27,6 +27,25 @@ describe('the gradient of MaxPool', () => {
     const [dx] = gradient(g, { of: g.op('MaxPool', [x], attributes), wrt: [x] });
     const feeds = { x: { dtype: 'float32' as const, shape: x.shape, data: new Float64Array(16) } };
     expect([...evaluateGraph(g.graph, feeds).get(dx!.name)!.data]).toEqual(expected);
+  });
+});
+
+describe('MaxPool passes each cotangent to the element that Indices names', () => {
+  it.each([...poolingCases, ...dilatedPoolingCases])('%s', (_, shape, attributes) => {
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', shape);
+    const [y, indices] = g.node('MaxPool', [x], attributes, 2);
+    const cotangent = g.constant(testNumbers(sizeOf(y!.shape), 5), y!.shape);
+    const [dx] = gradient(g, { of: y!, wrt: [x], cotangent });
+    // Three values only, so that most windows hold ties.
+    const data = Float64Array.from(testNumbers(sizeOf(shape)), (number) => Math.round(number * 1.4));
+    const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape, data } });
+    const expected = new Float64Array(data.length);
+    values.get(indices!.name)!.data.forEach((index, i) => {
+      expected[index] = expected[index]! + Number(cotangent.constant!.data[i]);
+    });
+    const actual = values.get(dx!.name)!.data;
+    expect(Math.max(...expected.map((value, i) => Math.abs(value - actual[i]!)))).toBeLessThan(1e-6);
   });
 });
 

@@ -105,6 +105,8 @@ export const poolingCases: PoolingCase[] = [
   ['overlapping', [1, 2, 5, 4], { kernel_shape: [3, 3] }],
   ['3x3, stride 2', [1, 2, 6, 7], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] }],
   ['3x3, stride 1, padded', [1, 2, 4, 3], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }],
+  ['5x4, stride 1, padded', [1, 1, 6, 5], { kernel_shape: [5, 4], pads: [2, 1, 2, 2] }],
+  ['three dense axes', [1, 1, 3, 4, 3], { kernel_shape: [2, 3, 2], pads: [0, 1, 1, 1, 1, 0] }],
   ['asymmetric padding', [1, 1, 4, 5], { kernel_shape: [2, 3], strides: [1, 2], pads: [1, 0, 0, 2] }],
   ['rounding up', [1, 2, 6, 8], { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 }],
   ['rounding up, padded', [1, 1, 5, 6], { kernel_shape: [3, 2], strides: [2, 3], pads: [1, 1, 1, 1], ceil_mode: 1 }],
