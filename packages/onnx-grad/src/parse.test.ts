@@ -1,15 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  type GraphProto,
-  GraphProtoSchema,
-  type ModelProto,
-  ModelProtoSchema,
-  NodeProtoSchema,
-  type TensorProto,
-  TensorProtoSchema,
-  ValueInfoProtoSchema,
-} from 'onnx-buf';
+import { create, type DescMessage, type Message, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { GraphProtoSchema, ModelProtoSchema, NodeProtoSchema, TensorProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
 import { ModelError } from './errors.ts';
 import { parseModel } from './parse.ts';
@@ -27,23 +18,18 @@ describe.skipIf(!existsSync(fixtures))(`models of ${fixtures} (skipped where it 
   }
 });
 
+type Parts<T extends DescMessage> = Exclude<MessageInitShape<T>, Message>;
+
 /** The bytes of a model around parts of a graph. */
-function modelBytes(graph: Partial<GraphProto>, model: Partial<ModelProto> = {}): Uint8Array {
-  return toBinary(
-    ModelProtoSchema,
-    create(ModelProtoSchema, {
-      irVersion: 8n,
-      opsetImport: [{ domain: '', version: 17n }],
-      graph: create(GraphProtoSchema, graph as GraphProto),
-      ...(model as ModelProto),
-    }),
-  );
+function modelBytes(graph: Parts<typeof GraphProtoSchema>, model: Parts<typeof ModelProtoSchema> = {}): Uint8Array {
+  const parts = { irVersion: 8n, opsetImport: [{ domain: '', version: 17n }], graph, ...model };
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, parts));
 }
 
 const node = (opType: string, input: string[], output: string[]) =>
   create(NodeProtoSchema, { opType, input, output, name: output[0]! });
 const output = (name: string) => create(ValueInfoProtoSchema, { name });
-const tensor = (parts: Partial<TensorProto>) => create(TensorProtoSchema, { name: 'w', ...parts } as TensorProto);
+const tensor = (parts: Parts<typeof TensorProtoSchema>) => create(TensorProtoSchema, { name: 'w', ...parts });
 
 describe('tensors in typed fields', () => {
   for (const [code, parts, expected] of [
@@ -61,7 +47,7 @@ describe('tensors in typed fields', () => {
     [12, { uint64Data: [1n, 4294967295n] }, Uint32Array.of(1, 4294967295)],
     [13, { uint64Data: [1n, 2n ** 64n - 1n] }, BigUint64Array.of(1n, 2n ** 64n - 1n)],
     [16, { int32Data: [0x3f80, 0] }, Uint16Array.of(0x3f80, 0)],
-  ] as [number, Partial<TensorProto>, unknown][]) {
+  ] as [number, Parts<typeof TensorProtoSchema>, unknown][]) {
     test(`element type ${code}`, () => {
       const bytes = modelBytes({
         initializer: [tensor({ dataType: code, dims: [2n], ...parts })],
@@ -81,9 +67,7 @@ test('nodes in any order are sorted; those in a valid order keep it', () => {
 });
 
 test("the domain 'ai.onnx' is the standard one", () => {
-  const graph = parseModel(
-    modelBytes({}, { opsetImport: [{ domain: 'ai.onnx', version: 12n }] } as unknown as Partial<ModelProto>),
-  );
+  const graph = parseModel(modelBytes({}, { opsetImport: [{ domain: 'ai.onnx', version: 12n }] }));
   expect(graph.opsets).toEqual({ '': 12 });
 });
 
@@ -145,7 +129,7 @@ describe('each kind of damage is one clear ModelError', () => {
   }
 
   test('graphs nested a thousand deep', () => {
-    let bytes = toBinary(GraphProtoSchema, create(GraphProtoSchema, {}));
+    let bytes: Uint8Array = toBinary(GraphProtoSchema, create(GraphProtoSchema, {}));
     const field = (tag: number, content: Uint8Array): Uint8Array => {
       const length: number[] = [];
       for (let rest = content.length; ; rest >>>= 7) {

@@ -35,7 +35,7 @@ const positive = (...shape: number[]): OperatorInput => ({
 });
 
 /** Every version of an operator that the supported sets contain. */
-const every = (op: string): number[] => [7, ...sinceVersions[op]!.filter((version) => version > 7 && version <= 22)];
+const every = (op: string): number[] => [7, ...sinceVersions[op]!.filter((version) => version > 7 && version <= 25)];
 const before = (limit: number) => (version: number) => version < limit;
 const from = (limit: number) => (version: number) => version >= limit;
 
