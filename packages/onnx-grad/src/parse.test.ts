@@ -81,6 +81,7 @@ describe('each kind of damage is one clear ModelError', () => {
     ['text', new TextEncoder().encode('<!doctype html><html></html>'), /not an ONNX file/],
     ['an image', Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13), /not an ONNX file/],
     ['zeros', new Uint8Array(64), /not an ONNX file/],
+    ['a protobuf group', Uint8Array.of(8, 8, 0x5b, 0x5c), /damaged/],
     ['a cut file', good.subarray(0, good.length - 9), /truncated/],
     ['no graph', modelBytes({}, { graph: undefined }), /no graph/],
     ['a cycle', modelBytes({ node: [node('Neg', ['b'], ['a']), node('Neg', ['a'], ['b'])] }), /cycle/],
@@ -127,6 +128,16 @@ describe('each kind of damage is one clear ModelError', () => {
       expect(() => parseModel(bytes)).toThrow(message);
     });
   }
+
+  test('five million empty nodes in ten megabytes', () => {
+    const size = 10_000_000;
+    const bytes = new Uint8Array(size + 7);
+    // ir_version = 8, then a graph (7) of `size` bytes, all of them empty nodes (1).
+    bytes.set([8, 8, 58, (size & 127) | 128, ((size >> 7) & 127) | 128, ((size >> 14) & 127) | 128, size >> 21]);
+    for (let i = 7; i < bytes.length; i += 2) bytes[i] = 10;
+    expect(() => parseModel(bytes)).toThrow(ModelError);
+    expect(() => parseModel(bytes)).toThrow(/more than 500000 parts/);
+  });
 
   test('graphs nested a thousand deep', () => {
     let bytes: Uint8Array = toBinary(GraphProtoSchema, create(GraphProtoSchema, {}));

@@ -16,6 +16,7 @@ import { dataTypeOf } from './element-types.ts';
 import { ModelError, UnsupportedOpError } from './errors.ts';
 import { type ExternalData, type ExternalDataReader, externalDataSource } from './external-data.ts';
 import type { Attribute, Dimension, FunctionDefinition, Graph, Node, ValueInfo } from './graph.ts';
+import { isWellFormed } from './message-count.ts';
 import { parseDimension, parseTensor } from './parse-tensor.ts';
 import { type Names, topologicalSort } from './topological-sort.ts';
 
@@ -51,13 +52,15 @@ export function parseModel(bytes: Uint8Array, { externalData }: ParseOptions = {
 
 function decode(bytes: Uint8Array): ModelProto {
   if (bytes.byteLength === 0) throw new ModelError('not an ONNX file: it is empty');
+  // Every model starts with its ir_version (field 1, a small number); what fails after that is cut off or damaged.
+  const startsWell = bytes[0] === 0x08 && bytes[1]! < 0x40;
+  const complaint = startsWell ? 'the ONNX file is truncated or damaged' : 'not an ONNX file';
+  if (!isWellFormed(ModelProtoSchema, bytes)) throw new ModelError(complaint);
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (error) {
-    // Every model starts with its ir_version (field 1, a small number); what fails after that is cut off or damaged.
-    const startsWell = bytes[0] === 0x08 && bytes[1]! < 0x40;
-    throw new ModelError(startsWell ? 'the ONNX file is truncated or damaged' : 'not an ONNX file', { cause: error });
+    throw new ModelError(complaint, { cause: error });
   }
   if (model.graph === undefined && model.opsetImport.length === 0) throw new ModelError('not an ONNX file');
   return model;
