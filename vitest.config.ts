@@ -12,7 +12,12 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: 'browser', include: ['packages/*/test/browser/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 120_000 },
+        test: {
+          name: 'browser',
+          include: ['packages/*/test/browser/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

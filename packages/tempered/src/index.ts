@@ -1,0 +1,139 @@
+/**
+ * @file What Tempered offers everywhere: in browsers, in workers and in Node. Data in, data out; no files, no engine of
+ * its own. `tempered/node` and `tempered/web` export the same and add what their platform has.
+ */
+
+export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
+export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
+export {
+  type Attack,
+  type FgsmOptions,
+  fgsm,
+  type Perturbed,
+  type PerturbOptions,
+  type PgdOptions,
+  perturb,
+  pgd,
+  stepSizeAt,
+} from './attacks/attack.ts';
+export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
+export {
+  type AttributionMethod,
+  type Baseline,
+  type Explained,
+  gradientTimesInput,
+  integratedGradients,
+  plainGradient,
+  smoothGrad,
+} from './attribution/method.ts';
+export { type Augmentation, augment } from './data/augment.ts';
+export {
+  CIFAR10_CLASSES,
+  CIFAR100_CLASSES,
+  type CifarName,
+  type CifarOptions,
+  cifarDataset,
+  cifarFromArchive,
+} from './data/cifar.ts';
+export {
+  type BatchesOptions,
+  batches,
+  type Dataset,
+  type DatasetArrays,
+  first,
+  fromArrays,
+  subset,
+} from './data/dataset.ts';
+export {
+  FASHION_MNIST_CLASSES,
+  type IdxArray,
+  type IdxDatasetOptions,
+  idxDataset,
+  MNIST_CLASSES,
+  parseIdx,
+} from './data/idx.ts';
+export {
+  type ImageDecoder,
+  type ImageFile,
+  type ImagesOptions,
+  imagesDataset,
+  type TarImages,
+  tarImages,
+} from './data/images.ts';
+export {
+  type NpyArray,
+  type NpyData,
+  npyToTensor,
+  parseNpy,
+  parseNpz,
+  type WriteNpyOptions,
+  writeNpy,
+  writeNpz,
+} from './data/npy.ts';
+export type { Difficulty } from './data/shapes/picture.ts';
+export { SHAPES_CLASSES, type ShapesOptions, shapes } from './data/shapes/shapes.ts';
+export { DataError, DeviceError, UsageError } from './errors.ts';
+export {
+  type AccuracyAtEpsilon,
+  type AccuracyUnderAttackOptions,
+  accuracyUnderAttack,
+  naturalAccuracy,
+  type Proportion,
+  proportion,
+} from './evaluation/accuracy.ts';
+export { type Localization, localization } from './evaluation/localization.ts';
+export { arrangeGrid, type Bitmap, createBitmap, upscale } from './image/bitmap.ts';
+export { type Colormap, colorOf, cssGradient, DIVERGING, type Rgb, SEQUENTIAL } from './image/colormap.ts';
+export {
+  type AttributionOptions,
+  type AttributionPicture,
+  renderAttribution,
+  renderImage,
+  renderOverlay,
+  renderPerturbation,
+} from './image/render.ts';
+export { centreSquare, resize } from './image/resample.ts';
+export {
+  type ArchitectureName,
+  architectures,
+  type CreateModelOptions,
+  createModel,
+} from './models/architectures/index.ts';
+export {
+  type AppliedModel,
+  Classifier,
+  type ClassifierProgram,
+  type ModelDescription,
+  type ProgramContext,
+} from './models/classifier.ts';
+export { type ReadModelOptions, readModel, writeModelFile } from './models/load.ts';
+export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
+export type { ObjectiveName } from './objectives/objectives.ts';
+export type { Norm } from './optimize/ball.ts';
+export {
+  type OptimizationStep,
+  type OptimizedInput,
+  type OptimizeInputOptions,
+  optimizeInput,
+} from './optimize/optimize-input.ts';
+export type { Progress, Work } from './progress.ts';
+export { createRandom, type Random } from './random.ts';
+export type {
+  CompileOptions,
+  DeviceName,
+  ElementData,
+  ElementType,
+  HostTensor,
+  Program,
+  ResidentTensor,
+  RunOptions,
+  RunResult,
+  Runtime,
+} from './runtime/runtime.ts';
+export { type Traversal, type TraversalStep, type TraverseOptions, traverse } from './synthesis/traversal.ts';
+export { concatRows, rows, sizeOf, type Tensor, takeRows, zeros } from './tensor.ts';
+export type { Checkpoint, CheckpointStore, EpochRecord, Weights } from './training/checkpoint.ts';
+export { adversarial, standard, type TrainingMethod } from './training/method.ts';
+export { adam, type Optimizer, sgd } from './training/optimizer.ts';
+export { constant, cosine, type Schedule, step } from './training/schedule.ts';
+export { type TrainOptions, type TrainResult, train, type Validation } from './training/train.ts';
