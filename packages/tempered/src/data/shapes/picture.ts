@@ -8,17 +8,17 @@ import { type Colour, contrast, drawColours, drawTexture, fromHsv } from './text
 
 /** How hard the pictures are. */
 export interface Difficulty {
-  /** Largest rotation either way, in turns; 0.5 allows every orientation. Default: 1/15. */
+  /** Largest rotation either way, in turns; 0.5 allows every orientation. Default: 1/12. */
   rotation: number;
   /** Range of the object's area, as a share of the image; narrow shapes stop short of it. Default: [0.18, 0.45]. */
   area: readonly [number, number];
   /** Smallest difference in some channel between background and object, which is the brighter; up to 0.75. Default: 0.4. */
   contrast: number;
-  /** Amplitude of the textures, in [0, 1]. Default: 0.06. */
+  /** Amplitude of the textures, in [0, 1]. Default: 0.08. */
   texture: number;
   /** Most pieces of clutter behind the object. Default: 3. */
   clutter: number;
-  /** Standard deviation of the noise, in levels of 255. Default: 3. */
+  /** Standard deviation of the noise, in levels of 255. Default: 2. */
   noise: number;
 }
 

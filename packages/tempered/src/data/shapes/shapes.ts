@@ -31,12 +31,12 @@ export interface ShapesOptions extends Partial<Difficulty> {
  * while one trained without them leans on the pattern.
  */
 const SHAPES_DIFFICULTY: Difficulty = {
-  rotation: 1 / 15,
+  rotation: 1 / 12,
   area: [0.18, 0.45],
   contrast: 0.4,
-  texture: 0.06,
+  texture: 0.08,
   clutter: 3,
-  noise: 3,
+  noise: 2,
 };
 
 export const SHAPES_CLASSES: readonly string[] = SILHOUETTES.map(({ name }) => name);

@@ -23,7 +23,7 @@ export const contrast = (a: Colour, b: Colour): number =>
 const brightness = ([red, green, blue]: Colour): number => 0.299 * red + 0.587 * green + 0.114 * blue;
 
 /** How much brighter than the background an object is at least. */
-const BRIGHTER = 0.2;
+const BRIGHTER = 0.12;
 
 /**
  * Two colours that differ by at least `least` in some channel, the second the brighter one: were objects as often dark
