@@ -34,7 +34,10 @@ export function supportTable(providers?: Providers): string {
     return [domain === '' ? name : `${domain}: ${name}`, sinceVersions.join(', '), ...ORDERS[gradient], ...measured];
   });
   const heading = ['Operator', 'Since version', 'First order', 'Second order', ...columns.map((c) => HEADINGS[c])];
-  const lines = [heading, heading.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  const widths = heading.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  const lines = [heading, widths.map((width) => '-'.repeat(width)), ...rows].map(
+    (cells) => `| ${cells.map((text, i) => text.padEnd(widths[i]!)).join(' | ')} |`,
+  );
   return `${introduction(providers)}\n${lines.join('\n')}\n`;
 }
 

@@ -3,14 +3,17 @@
  * its outputs, and its value on numbers. All tables speak of the canonical operator set (see canonical/).
  */
 import { ShapeError } from '../errors.ts';
-import { type Attribute, type DataType, describeNode, type Node, type Tensor } from '../graph.ts';
 import type { NumericArray } from '../evaluate/array.ts';
+import { type Attribute, type DataType, describeNode, type Node, type Tensor } from '../graph.ts';
 import type { Value, ValueType } from '../value.ts';
 
 export type AttributeKind = Exclude<Attribute['kind'], 'reference'>;
 
 /** Kind and default of each attribute; a default of `undefined` means "absent". */
-export type AttributeTable = Record<string, { kind: AttributeKind; default?: number | string | readonly number[] | Tensor }>;
+export type AttributeTable = Record<
+  string,
+  { kind: AttributeKind; default?: number | string | readonly number[] | Tensor }
+>;
 
 /** Attribute values by their ONNX names, defaults filled in. */
 // biome-ignore lint/suspicious/noExplicitAny: each operator file states its own attribute interface
