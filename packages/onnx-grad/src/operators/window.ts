@@ -15,7 +15,7 @@ export interface Window {
   readonly output: readonly number[];
 }
 
-export type AutoPad = 'NOTSET' | 'SAME_UPPER' | 'SAME_LOWER' | 'VALID';
+type AutoPad = 'NOTSET' | 'SAME_UPPER' | 'SAME_LOWER' | 'VALID';
 
 export interface WindowAttributes {
   readonly auto_pad: AutoPad;

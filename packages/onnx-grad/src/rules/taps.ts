@@ -8,7 +8,7 @@ import { interleave, positions, spatialWindow } from './phases.ts';
 const coverage = ({ kernel, strides, dilations, output }: Window): number[] =>
   output.map((count, axis) => (count - 1) * strides[axis]! + windowExtent(kernel[axis]!, dilations[axis]!));
 
-export interface TapOptions {
+interface TapOptions {
   /** What stands outside the image. Default 0. */
   padding?: number;
   /** The first spatial axis of x: 2 for [N, C, ...image], which is the default, 1 for [N, ...image, C]. */

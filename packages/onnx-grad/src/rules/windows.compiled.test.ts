@@ -126,7 +126,7 @@ async function compare(graph: Graph, feeds: Record<string, NumericArray>, provid
     const want = expected.get(name)!.data;
     const got = results[name]!.data as Float32Array;
     const scale = Math.max(1e-3, ...want.map(Math.abs));
-    const error = want.reduce((worst, value, i) => Math.max(worst, Math.abs(value - got[i]!)), 0) / scale;
+    const error = Math.max(0, ...Array.from(want, (value, k) => Math.abs(value - got[k]!))) / scale;
     expect(got.length).toBe(want.length);
     expect(error, name).toBeLessThan(1e-5);
   }

@@ -1,7 +1,7 @@
 /** @file Convolutions and pooling windows that the tests of values, of gradients and of compiled gradients share. */
 import type { AttributeInput } from '../builder.ts';
 
-export interface ConvolutionCase {
+interface ConvolutionCase {
   x: number[];
   weight: number[];
   bias?: number;
@@ -96,7 +96,7 @@ export const transposeCases: Record<string, ConvolutionCase> = {
   'three axes': { x: [1, 1, 2, 2, 2], weight: [1, 2, 2, 2, 3], attributes: { strides: [2, 1, 2] } },
 };
 
-export type PoolingCase = [name: string, x: number[], attributes: Record<string, AttributeInput>];
+type PoolingCase = [name: string, x: number[], attributes: Record<string, AttributeInput>];
 
 export const poolingCases: PoolingCase[] = [
   ['2x2', [2, 2, 4, 6], { kernel_shape: [2, 2], strides: [2, 2] }],
