@@ -116,6 +116,8 @@ async function compare(graph: Graph, feeds: Record<string, NumericArray>, provid
     executionProviders: [provider],
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
+    // A node that WebGPU cannot run is an error, not a silent copy to the CPU.
+    extra: provider === 'webgpu' ? { session: { disable_cpu_ep_fallback: '1' } } : {},
   });
   const tensors = Object.entries(feeds).map(
     ([name, { data, shape }]) => [name, new RuntimeTensor('float32', Float32Array.from(data), shape)] as const,
