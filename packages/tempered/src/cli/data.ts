@@ -48,7 +48,7 @@ function showCommand(): Command {
   const command = new Command('show')
     .description('count the images of a data set by class, and draw a sheet of them')
     .argument('<NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures')
-    .option('--data-dir <DIR>', 'folder with the data files (default: the download cache)')
+    .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .option('--split <NAME>', 'train, test, or conflict (shapes only)', 'test')
     .option('--size <N>', 'pixels along each side, for folders of pictures', positiveInteger)
     .option('--out <FILE.png>', 'draw the first images, one row a class');

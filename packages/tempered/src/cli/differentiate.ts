@@ -24,7 +24,7 @@ export function differentiateCommand(): Command {
     .requiredOption('--out <GRAD.onnx>', 'file to write')
     .addHelpText(
       'after',
-      '\nThe file has the original outputs, an extra input <output>_cotangent of the output’s shape,\nand an extra output <name>_grad for each name: the vector-Jacobian product.',
+      '\nThe file has the original outputs, an extra input <output>_cotangent of the\noutput’s shape, and an extra output <name>_grad for each name: the\nvector-Jacobian product.',
     );
   return withCommonOptions(command).action((path: string, options: DifferentiateOptions) =>
     runCommand(async (terminal) => {

@@ -37,12 +37,12 @@ interface DoctorReport {
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('list devices and versions, and compare every device with the CPU, operator by operator')
-    .addOption(new Option('--device <name>', 'look at this device only').choices(DEVICES))
-    .option('--threads <n>', 'threads of the CPU engine (default: all)', positiveInteger)
+    .addOption(new Option('--device <NAME>', 'look at this device only').choices(DEVICES))
+    .option('--threads <N>', 'threads of the CPU engine (default: all)', positiveInteger)
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
-      '\nExits with 1 when a device gives a wrong result or refuses an operator, or when the one asked for is missing.',
+      '\nExits with 1 when a device gives a wrong result or refuses an operator, or when\nthe one asked for is missing.',
     )
     .action(async (options: DoctorOptions) => {
       const report = await examine(options);

@@ -7,6 +7,7 @@ import { differentiateCommand } from './differentiate.ts';
 import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
+import { compactHelp } from './help.ts';
 import { studyCommand } from './study.ts';
 import { trainCommand } from './train.ts';
 
@@ -27,7 +28,12 @@ const program = new Command('tempered')
   .addHelpText('after', "\n'tempered COMMAND --help' explains a command. Start with: tempered study");
 
 for (const create of COMMANDS) program.addCommand(create());
-for (const command of allCommands(program)) command.exitOverride();
+for (const command of allCommands(program)) compactHelp(command.exitOverride());
+
+// A reader that has seen enough, such as `head`, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 try {
   await program.parseAsync();

@@ -21,7 +21,7 @@ export function studyCommand(): Command {
   const command = new Command('study')
     .description('train a standard and a robust classifier, attack, explain and measure both, and write a report')
     .option('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, or a folder of pictures', 'shapes')
-    .option('--data-dir <DIR>', 'folder with the data files (default: the download cache)')
+    .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .addOption(new Option('--preset <NAME>', 'minutes or hours').choices(['quick', 'full']).default('quick'))
     .option('--out <DIR>', 'run folder (default: runs/<data>-<preset>)')
     .option('--epochs <N>', 'epochs of both trainings, instead of the preset’s', positiveInteger)

@@ -53,7 +53,7 @@ export function trainCommand(): Command {
   const command = new Command('train')
     .description('train a classifier, in the standard way or on adversarial examples')
     .option('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures', 'shapes')
-    .option('--data-dir <DIR>', 'folder with the data files (default: the download cache)')
+    .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .option('--count <N>', 'the first N training images (default: all)', positiveInteger)
     .option('--size <N>', 'pixels along each side, for folders of pictures', positiveInteger)
     .addOption(
@@ -69,11 +69,15 @@ export function trainCommand(): Command {
     .option('--padding <N>', 'random crops after padding by N pixels', wholeNumber, 0)
     .option('--flip', 'random horizontal flips', false)
     .addOption(normOption())
-    .option('--epsilon <E>', 'radius of adversarial training, in pixel units', nonNegative, 8 / 255)
+    .addOption(
+      new Option('--epsilon <E>', 'ε of adversarial training, in pixel units')
+        .argParser(nonNegative)
+        .default(8 / 255, '8/255'),
+    )
     .option('--steps <K>', 'PGD steps of adversarial training', positiveInteger, 7)
-    .option('--warmup <F>', 'fraction of the training over which ε grows from 0', nonNegative, 0.3)
-    .option('--validation <N>', 'training images held out to choose the best epoch', wholeNumber, 500)
-    .requiredOption('--out <DIR>', 'run folder for model.onnx, last.onnx, metrics.jsonl and the manifest')
+    .option('--warmup <F>', 'share of the training over which ε grows', nonNegative, 0.3)
+    .option('--validation <N>', 'training images that choose the best epoch', wholeNumber, 500)
+    .requiredOption('--out <DIR>', 'run folder: model.onnx, last.onnx, metrics.jsonl')
     .addHelpText('after', '\nStopped at any moment, the same command goes on after the last finished epoch.');
   return withCommonOptions(command).action((options: TrainCommandOptions) =>
     runCommand(async (terminal) => {
