@@ -10,15 +10,15 @@ import { type Colour, contrast, drawColours, drawTexture, fromHsv } from './text
 export interface Difficulty {
   /** Largest rotation either way, in turns; 0.5 allows every orientation. Default: 1/12. */
   rotation: number;
-  /** Range of the object's area, as a share of the image; narrow shapes stop short of it. Default: [0.18, 0.45]. */
+  /** Range of the object's area, as a share of the image; narrow shapes stop short of it. Default: [0.15, 0.45]. */
   area: readonly [number, number];
-  /** Smallest difference in some channel between background and object, which is the brighter; up to 0.75. Default: 0.4. */
+  /** Smallest difference in some channel between background and object, which is the brighter; up to 0.75. Default: 0.35. */
   contrast: number;
-  /** Amplitude of the textures, in [0, 1]. Default: 0.08. */
+  /** Amplitude of the textures, in [0, 1]. Default: 0.1. */
   texture: number;
-  /** Most pieces of clutter behind the object. Default: 3. */
+  /** Most pieces of clutter behind the object. Default: 4. */
   clutter: number;
-  /** Standard deviation of the noise, in levels of 255. Default: 2. */
+  /** Standard deviation of the noise, in levels of 255. Default: 4. */
   noise: number;
 }
 

@@ -32,11 +32,11 @@ export interface ShapesOptions extends Partial<Difficulty> {
  */
 const SHAPES_DIFFICULTY: Difficulty = {
   rotation: 1 / 12,
-  area: [0.18, 0.45],
-  contrast: 0.4,
-  texture: 0.08,
-  clutter: 3,
-  noise: 2,
+  area: [0.15, 0.45],
+  contrast: 0.35,
+  texture: 0.1,
+  clutter: 4,
+  noise: 4,
 };
 
 export const SHAPES_CLASSES: readonly string[] = SILHOUETTES.map(({ name }) => name);
