@@ -1,9 +1,8 @@
 /** @file Attacks as plain data: `fgsm` and `pgd` describe one, `perturb` runs it. */
-import { UsageError } from '../errors.ts';
-import type { Classifier } from '../models/classifier.ts';
+import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import { checkLabels, optimizeInput } from '../optimize/optimize-input.ts';
+import { checkEpsilon, checkLabels, optimizeInput } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor } from '../tensor.ts';
 
@@ -119,8 +118,9 @@ export interface Perturbed {
  */
 export async function perturb(classifier: Classifier, attack: Attack, options: PerturbOptions): Promise<Perturbed> {
   const { images, labels, epsilon, signal } = options;
-  if (!(epsilon >= 0)) throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
-  checkLabels(classifier, labels);
+  checkImages(classifier, images);
+  checkEpsilon(epsilon);
+  checkLabels(classifier, labels, images.shape[0]!);
   const { adversarial, forwards, gradients } = await search(classifier, attack, options);
   const predictions = await predict(classifier, adversarial, { batchSize: options.batchSize, signal });
   const count = images.shape[0]!;

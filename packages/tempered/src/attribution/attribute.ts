@@ -144,7 +144,8 @@ async function meanGradient(
   try {
     for (let start = 0; start < points; start += batch) {
       const used = Math.min(batch, points - start);
-      const positions = Float32Array.from({ length: batch }, (_, i) => (i < used ? path.position(start + i) : 0));
+      // Unused places repeat the last point: elsewhere, such as at the baseline, a gradient may not be finite.
+      const positions = Float32Array.from({ length: batch }, (_, i) => path.position(start + Math.min(i, used - 1)));
       const weights = Float32Array.from({ length: batch }, (_, i) => (i < used ? 1 / points : 0));
       const noise = path.noise && zeros([batch, ...image.shape.slice(1)]);
       for (let i = 0; noise && i < used; i++) path.noise?.(noise.data.subarray(i * size, (i + 1) * size));
@@ -219,17 +220,16 @@ async function resolveTargets(
 ): Promise<Int32Array> {
   if (target === undefined) return predict(classifier, images, { signal });
   const count = images.shape[0]!;
-  const targets = typeof target === 'number' ? new Int32Array(count).fill(target) : Int32Array.from(target);
-  if (typeof target === 'number') checkLabels(classifier, [target]);
-  if (targets.length !== count) throw new UsageError(`${count} images were given with ${targets.length} targets`);
-  checkLabels(classifier, targets);
-  return targets;
+  const targets = typeof target === 'number' ? new Array<number>(count).fill(target) : target;
+  checkLabels(classifier, targets, count);
+  return Int32Array.from(targets);
 }
 
 function checkMethod(method: AttributionMethod, images: Tensor): void {
   if (method.name === 'smoothgrad') {
     checkCount('samples', method.samples);
-    if (!(method.sigma >= 0)) throw new UsageError(`sigma must be 0 or more, not ${method.sigma}`);
+    if (!(method.sigma >= 0 && method.sigma < Number.POSITIVE_INFINITY))
+      throw new UsageError(`sigma must be 0 or more, not ${method.sigma}`);
   }
   if (method.name === 'integrated-gradients') {
     checkCount('steps', method.steps);

@@ -4,6 +4,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
+import { checkEpsilon } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { clopperPearson } from '../statistics.ts';
 import { takeRows } from '../tensor.ts';
@@ -64,9 +65,7 @@ export async function accuracyUnderAttack(
   options: AccuracyUnderAttackOptions,
 ): Promise<AccuracyAtEpsilon[]> {
   const { dataset, attack, epsilons, seed, batchSize, signal, onProgress, onEpsilon } = options;
-  for (const epsilon of epsilons) {
-    if (!(epsilon >= 0)) throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
-  }
+  for (const epsilon of epsilons) checkEpsilon(epsilon);
   if (attack.targeted) throw new UsageError('accuracy under attack takes an untargeted attack');
   const { images, labels } = allOf(dataset);
   const predictions = await predict(classifier, images, { signal, batchSize });

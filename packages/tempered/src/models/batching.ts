@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
 
@@ -17,6 +18,8 @@ export interface Chunk {
  * shorter; `padRows` fills it up.
  */
 export function chunks(count: number, batchSize: number): { batch: number; chunks: Chunk[] } {
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`the batch size must be a whole number, 1 or more, not ${batchSize}`);
   const batch = Math.max(1, Math.min(batchSize, count));
   const list: Chunk[] = [];
   for (let start = 0; start < count; start += batch) list.push({ start, end: Math.min(start + batch, count) });

@@ -13,6 +13,7 @@ import {
 import { UsageError } from '../errors.ts';
 import type { HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
+import { graphInProgram, inProgram } from './namespace.ts';
 
 /** What a model's numbers mean. */
 export interface ModelDescription {
@@ -96,12 +97,17 @@ export class Classifier {
       compiled.catch(() => this.#programs.delete(fullKey));
     }
     const program = await compiled;
-    const own = Object.keys(this.parameters).filter((name) => program.inputNames.includes(name));
+    const own = Object.keys(this.parameters)
+      .map((name) => [name, inProgram(name)] as const)
+      .filter(([, input]) => program.inputNames.includes(input));
     return {
       inputNames: program.inputNames,
       // Looked up at every run: training replaces the parameters after each step.
       run: (feeds, options) =>
-        program.run({ ...feeds, ...Object.fromEntries(own.map((name) => [name, this.parameters[name]!])) }, options),
+        program.run(
+          { ...feeds, ...Object.fromEntries(own.map(([name, input]) => [input, this.parameters[name]!])) },
+          options,
+        ),
     };
   }
 
@@ -109,7 +115,9 @@ export class Classifier {
   async release(): Promise<void> {
     const programs = [...this.#programs.values()];
     this.#programs.clear();
-    for (const program of programs) (await program).release();
+    for (const outcome of await Promise.allSettled(programs)) {
+      if (outcome.status === 'fulfilled') outcome.value.release();
+    }
   }
 
   #compile(key: string, batch: number, build: (context: ProgramContext) => void): Promise<Program> {
@@ -117,13 +125,14 @@ export class Classifier {
     const g = new GraphBuilder(emptyGraph(this.description.name));
     const bindings: Record<string, Value> = {};
     for (const [name, tensor] of Object.entries(this.parameters)) {
-      if (graph.initializers.has(name)) bindings[name] = g.input(name, tensor.dtype as DataType, tensor.shape);
+      const input = inProgram(name);
+      if (graph.initializers.has(input)) bindings[input] = g.input(input, tensor.dtype as DataType, tensor.shape);
     }
     build({
       g,
       batch,
       model: (x) => {
-        const values = g.append(graph, { ...bindings, [this.description.input]: x });
+        const values = g.append(graph, { ...bindings, [inProgram(this.description.input)]: x });
         const output = lookUp(values, this.description.logits);
         return {
           logits: output.shape.length === 2 ? output : g.reshape(output, [batch, this.classes.length]),
@@ -138,10 +147,12 @@ export class Classifier {
     let graph = this.#specialized.get(batch);
     if (graph === undefined) {
       const { input, inputShape } = this.description;
-      graph = specialize(
-        this.description.graph,
-        { [input]: [batch, ...inputShape] },
-        { parameters: Object.keys(this.parameters) },
+      graph = graphInProgram(
+        specialize(
+          this.description.graph,
+          { [input]: [batch, ...inputShape] },
+          { parameters: Object.keys(this.parameters) },
+        ),
       );
       this.#specialized.set(batch, graph);
     }
@@ -150,7 +161,7 @@ export class Classifier {
 }
 
 function lookUp(values: Map<string, Value>, name: string): Value {
-  const value = values.get(name);
+  const value = values.get(inProgram(name));
   if (value === undefined) throw new ShapeError(`the model has no value named '${name}'`);
   return value;
 }

@@ -3,9 +3,12 @@ import {
   type Dimension,
   type Graph,
   isFloat,
+  ModelError,
   parseModel,
+  ShapeError,
   specialize,
   type Tensor,
+  UnsupportedOpError,
   type ValueInfo,
   writeModel,
 } from 'onnx-grad';
@@ -46,7 +49,7 @@ export function readModel(bytes: Uint8Array, options: ReadModelOptions = {}): Mo
   const inputShape = findInputShape(input.shape, options.inputShape, input.name);
   const logits = findLogits(graph, options.output);
   const name = options.name ?? (graph.name || 'model');
-  const preprocessed = withPreprocessing(graph, input.name, inputShape, options);
+  const preprocessed = withPreprocessing(openBatch(graph, input.name, inputShape), input.name, inputShape, options);
   const count = countClasses(preprocessed, input.name, inputShape, logits);
   const classes = options.classes ?? storedClasses(graph, count) ?? Array.from({ length: count }, (_, k) => String(k));
   if (classes.length !== count) {
@@ -139,17 +142,64 @@ function storedClasses(graph: Graph, count: number): readonly string[] | undefin
 /** Entries of the output for one input; found by shape inference where the file does not declare them. */
 function countClasses(graph: Graph, input: string, inputShape: readonly number[], logits: ValueInfo): number {
   const declared = logits.shape?.slice(1);
-  if (declared?.every((size) => typeof size === 'number')) return sizeOf(declared as number[]);
-  const specialized = specialize(graph, { [input]: [1, ...inputShape] });
-  const output = specialized.outputs.find((value) => value.name === logits.name)!;
-  return sizeOf((output.shape as number[]).slice(1));
+  const sizes = declared?.every((size) => typeof size === 'number')
+    ? (declared as number[])
+    : outputShape(graph, logits.name, { [input]: [1, ...inputShape] }).slice(1);
+  const count = sizeOf(sizes);
+  if (count < 1 || count > MAX_CLASSES) {
+    throw new UsageError(`output '${logits.name}' holds ${count} numbers an image: these are no class scores`);
+  }
+  return count;
+}
+
+/** The largest sets of labels have some 20,000 classes. */
+const MAX_CLASSES = 1_000_000;
+
+function outputShape(graph: Graph, output: string, shapes: Record<string, readonly number[]>): readonly number[] {
+  return specialize(graph, shapes).outputs.find((value) => value.name === output)!.shape as number[];
+}
+
+/**
+ * Exporters often fix the batch to the size they traced the model with. Where nothing inside depends on it, it is
+ * opened again, so that images run many at a time.
+ */
+function openBatch(graph: Graph, input: string, inputShape: readonly number[]): Graph {
+  const traced = graph.inputs.find(({ name }) => name === input)?.shape?.[0];
+  if (typeof traced !== 'number') return graph;
+  const opened = (value: ValueInfo): ValueInfo =>
+    value.shape?.[0] === traced ? { ...value, shape: [null, ...value.shape.slice(1)] } : value;
+  const open = {
+    ...graph,
+    inputs: graph.inputs.map((value) => (value.name === input ? opened(value) : value)),
+    outputs: graph.outputs.map(opened),
+  };
+  const batch = traced + 1;
+  try {
+    const shapes = { [input]: [batch, ...inputShape] };
+    return graph.outputs.every(({ name }) => outputShape(open, name, shapes)[0] === batch) ? open : graph;
+  } catch (error) {
+    if (error instanceof ShapeError || error instanceof ModelError || error instanceof UnsupportedOpError) return graph;
+    throw error;
+  }
+}
+
+const PREPROCESSING = 'tempered.preprocessing';
+
+/** Whether an initializer is a constant that `readModel` put in front of a model. */
+export const isPreprocessing = (initializer: string): boolean => initializer.startsWith(`${PREPROCESSING}.`);
+
+/** A file written with its preprocessing may get more of it at the next reading. */
+function unusedPrefix(graph: Graph): string {
+  let prefix = `${PREPROCESSING}.1`;
+  for (let n = 2; graph.initializers.has(`${prefix}.mean`); n++) prefix = `${PREPROCESSING}.${n}`;
+  return prefix;
 }
 
 /** The graph with (x − mean) / std in front. */
 function withPreprocessing(
   graph: Graph,
   input: string,
-  [channels]: readonly number[],
+  [channels, ...rest]: readonly number[],
   { mean, std }: ReadModelOptions,
 ): Graph {
   if (mean === undefined && std === undefined) return graph;
@@ -164,32 +214,33 @@ function withPreprocessing(
   if (std?.some((s) => !(s > 0))) throw new UsageError('std must be above 0 in every channel');
   const perChannel = (values: readonly number[]): Tensor => ({
     dtype: 'float32',
-    shape: [1, values.length, 1, 1],
+    shape: [1, values.length, ...rest.map(() => 1)],
     data: Float32Array.from(values),
   });
-  const taken = (name: string) => `tempered_${name}`;
-  const normalized = taken('normalized');
+  const prefix = unusedPrefix(graph);
+  const named = (name: string) => `${prefix}.${name}`;
+  const normalized = named('normalized');
   return {
     ...graph,
     initializers: new Map([
       ...graph.initializers,
-      [taken('mean'), perChannel(mean ?? [0])],
-      [taken('std'), perChannel(std ?? [1])],
+      [named('mean'), perChannel(mean ?? [0])],
+      [named('std'), perChannel(std ?? [1])],
     ]),
     nodes: [
       {
-        name: taken('centre'),
+        name: named('centre'),
         op: 'Sub',
         domain: '',
-        inputs: [input, taken('mean')],
-        outputs: [taken('centred')],
+        inputs: [input, named('mean')],
+        outputs: [named('centred')],
         attributes: {},
       },
       {
-        name: taken('scale'),
+        name: named('scale'),
         op: 'Div',
         domain: '',
-        inputs: [taken('centred'), taken('std')],
+        inputs: [named('centred'), named('std')],
         outputs: [normalized],
         attributes: {},
       },

@@ -4,17 +4,13 @@ import type { GraphBuilder, Value } from 'onnx-grad';
 /** Writes one number per image, [N], from logits [N, K] and the one-hot class `target` [N, K]. */
 export type Objective = (g: GraphBuilder, logits: Value, target: Value) => Value;
 
-/** log Σ exp, stable. [N, K] → [N]. */
-export function logSumExp(g: GraphBuilder, logits: Value): Value {
-  const top = g.reduceMax(logits, [1], true);
-  const sum = g.reduceSum(g.exp(g.sub(logits, top)), [1]);
-  return g.add(g.log(sum), g.squeeze(top, [1]));
-}
-
 const selected: Objective = (g, logits, target) => g.reduceSum(g.mul(logits, target), [1]);
 
-/** −log p(target). */
-const crossEntropy: Objective = (g, logits, target) => g.sub(logSumExp(g, logits), selected(g, logits, target));
+/** −log p(target). The largest logit is taken off all first: exp does not overflow, and large logits cost no digits. */
+const crossEntropy: Objective = (g, logits, target) => {
+  const shifted = g.sub(logits, g.reduceMax(logits, [1], true));
+  return g.sub(g.log(g.reduceSum(g.exp(shifted), [1])), selected(g, shifted, target));
+};
 
 /** Largest other logit minus the target's: positive when the image is not classified as the target. Carlini & Wagner 2017, f₆ without the hinge. */
 const margin: Objective = (g, logits, target) => {

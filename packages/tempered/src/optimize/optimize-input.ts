@@ -26,7 +26,7 @@ export interface OptimizeInputOptions extends Work {
   steps: number;
   /** Start from a random point of the ball instead of its centre. Default false. */
   randomStart?: boolean;
-  /** Independent random starts; the best result of each image is kept. Default 1. */
+  /** Independent random starts; the best result of each image is kept. Without random starts all would be the same: one is run. Default 1. */
   restarts?: number;
   /** Return the last iterate, or the best one seen: first by success, then by objective. Default `'last'`. */
   keep?: 'last' | 'best';
@@ -63,16 +63,17 @@ export interface OptimizedInput {
  * Moves images along the gradient of an objective inside a norm ball and [0, 1] (projected gradient descent; Madry et
  * al. 2018, §2.1). The whole step is one compiled graph; images stay with the engine between steps.
  *
- * @throws UsageError for images or labels that do not fit, a negative ε or step, or no steps
+ * @throws UsageError for images or labels that do not fit, a negative ε or step, or a number of steps or restarts that is not whole
  * @example
  * const { images: adversarial } = await optimizeInput(classifier, {
  *   images, labels, goal: 'away', norm: 'linf', epsilon: 8 / 255, stepSize: 2 / 255, steps: 20, randomStart: true,
  * });
  */
 export async function optimizeInput(classifier: Classifier, options: OptimizeInputOptions): Promise<OptimizedInput> {
-  const { images, labels, epsilon, stepSize, steps, restarts = 1, signal, onProgress } = options;
+  const { images, labels, epsilon, stepSize, steps, keep, signal, onProgress } = options;
   checkImages(classifier, images);
   checkOptions(classifier, options);
+  const restarts = options.randomStart ? (options.restarts ?? 1) : 1;
   const count = images.shape[0]!;
   const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.inputShape));
   const result = {
@@ -98,7 +99,7 @@ export async function optimizeInput(classifier: Classifier, options: OptimizeInp
           epsilon,
           stepSize,
           steps,
-          best: options.keep === 'best' ? await noBestYet(classifier, first) : undefined,
+          best: keep === 'best' ? await noBestYet(classifier, first) : undefined,
           signal,
           onStep: options.onStep && ((step, at, objective) => reportStep(options, step, restart, chunk, objective, at)),
           onDone: () => onProgress?.({ stage: 'optimise', done: ++done, total }),
@@ -114,8 +115,9 @@ export async function optimizeInput(classifier: Classifier, options: OptimizeInp
       }
     }
   }
-  const perImage = restarts * (steps + 1);
-  return { ...result, forwards: count * perImage, gradients: count * restarts * steps };
+  // The last iterate has to be judged before the logits of the best one are computed.
+  const judging = keep === 'best' ? 2 : 1;
+  return { ...result, forwards: count * restarts * (steps + judging), gradients: count * restarts * steps };
 }
 
 /** Copies the rows of a chunk into the result where they beat what an earlier restart left there. */
@@ -190,20 +192,25 @@ function checkOptions(
   classifier: Classifier,
   { images, labels, epsilon, stepSize, steps, restarts = 1 }: OptimizeInputOptions,
 ): void {
-  if (!(epsilon >= 0)) throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
-  if (!(stepSize >= 0)) throw new UsageError(`the step size must be 0 or more, not ${stepSize}`);
+  checkEpsilon(epsilon);
+  if (!(stepSize >= 0 && stepSize < Number.POSITIVE_INFINITY))
+    throw new UsageError(`the step size must be 0 or more, not ${stepSize}`);
   if (!Number.isInteger(steps) || steps < 0)
     throw new UsageError(`the number of steps must be a whole number, 0 or more, not ${steps}`);
   if (!Number.isInteger(restarts) || restarts < 1)
     throw new UsageError(`restarts must be a whole number, 1 or more, not ${restarts}`);
-  if (labels.length !== images.shape[0]) {
-    throw new UsageError(`${images.shape[0]} images were given with ${labels.length} labels`);
-  }
-  checkLabels(classifier, labels);
+  checkLabels(classifier, labels, images.shape[0]!);
 }
 
-/** Throws a UsageError when a label is not a class of the classifier. */
-export function checkLabels(classifier: Classifier, labels: ArrayLike<number>): void {
+/** Throws a UsageError unless a radius is a number of 0 or more. */
+export function checkEpsilon(epsilon: number): void {
+  if (!(epsilon >= 0 && epsilon < Number.POSITIVE_INFINITY))
+    throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
+}
+
+/** Throws a UsageError unless there are `count` labels, each a class of the classifier. */
+export function checkLabels(classifier: Classifier, labels: ArrayLike<number>, count = labels.length): void {
+  if (labels.length !== count) throw new UsageError(`${count} images were given with ${labels.length} labels`);
   const classes = classifier.classes.length;
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i]!;

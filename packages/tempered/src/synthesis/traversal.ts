@@ -1,4 +1,5 @@
 /** @file Class traversal: an image walks toward a class while every step is watched. */
+import { UsageError } from '../errors.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { argmaxRows, predictLogits, softmaxRows } from '../models/predict.ts';
 import type { Norm } from '../optimize/ball.ts';
@@ -50,6 +51,8 @@ export async function traverse(
   classifier: Classifier,
   { image, target, norm = 'l2', epsilon, stepSize = 0.1, steps = 100, every = 1, signal, onProgress }: TraverseOptions,
 ): Promise<Traversal> {
+  if (!Number.isInteger(every) || every < 1)
+    throw new UsageError(`a frame every ${every} steps is not possible: give a whole number, 1 or more`);
   const frames: Tensor[] = [];
   const at: number[] = [];
   const { images: last } = await optimizeInput(classifier, {

@@ -5,6 +5,7 @@ export type TrainingMethod =
   | { readonly name: 'standard' }
   | {
       readonly name: 'adversarial';
+      /** Untargeted, one start, keeping the last iterate. */
       readonly attack: Attack;
       /** Radius at the end of the warm-up, in pixel units. */
       readonly epsilon: number;

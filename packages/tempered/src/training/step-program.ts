@@ -10,6 +10,7 @@ import {
   writeModel,
 } from 'onnx-grad';
 import type { ModelDescription } from '../models/classifier.ts';
+import { graphInProgram, inProgram, keysInProgram } from '../models/namespace.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import { sizeOf } from '../tensor.ts';
@@ -50,7 +51,9 @@ export async function compileTrainingStep(
 ): Promise<TrainingStep> {
   const form = trainingForm(model);
   const names = Object.keys(state.parameters);
-  const graph = specialize(form.graph, { [model.input]: [batchSize, ...model.inputShape] }, { parameters: names });
+  const graph = graphInProgram(
+    specialize(form.graph, { [model.input]: [batchSize, ...model.inputShape] }, { parameters: names }),
+  );
   const g = new GraphBuilder(emptyGraph(`train ${model.name}`));
   const x = g.input('x', 'float32', [batchSize, ...model.inputShape]);
   const target = g.input('target', 'float32', [batchSize, model.classes.length]);
@@ -59,10 +62,10 @@ export async function compileTrainingStep(
   );
   const parameters: Record<string, Value> = {};
   for (const [name, { dtype, shape }] of Object.entries(state.parameters))
-    parameters[name] = g.input(name, dtype as DataType, shape);
+    parameters[name] = g.input(inProgram(name), dtype as DataType, shape);
 
-  const values = g.append(graph, { [model.input]: x, ...parameters });
-  const logits = values.get(model.logits)!;
+  const values = g.append(graph, { [inProgram(model.input)]: x, ...keysInProgram(parameters) });
+  const logits = g.reshape(values.get(inProgram(model.logits))!, [batchSize, model.classes.length]);
   const loss = g.reduceMean(objectives['cross-entropy'].build(g, logits, target), [0]);
   const margin = objectives.margin.build(g, logits, target);
   g.output(loss, 'loss');
@@ -73,7 +76,7 @@ export async function compileTrainingStep(
   const kept: { output: string; group: 'parameters' | 'optimizer'; name: string }[] = [];
   trained.forEach((name, i) => {
     const slots = stateNames(optimizer).map((slot) => `${name}.${slot}`);
-    const slotValues = slots.map((slot) => g.input(slot, 'float32', parameters[name]!.shape));
+    const slotValues = slots.map((slot) => g.input(inProgram(slot), 'float32', parameters[name]!.shape));
     const next = writeUpdate(g, optimizer, {
       parameter: parameters[name]!,
       gradient: gradients[i]!,
@@ -85,10 +88,10 @@ export async function compileTrainingStep(
       keep(value, 'optimizer', slots[k]!);
     });
   });
-  for (const [name, output] of Object.entries(form.statistics)) keep(values.get(output)!, 'parameters', name);
+  for (const [name, output] of Object.entries(form.statistics)) keep(values.get(inProgram(output))!, 'parameters', name);
 
   function keep(value: Value, group: 'parameters' | 'optimizer', name: string): void {
-    const output = `next ${name}`;
+    const output = `next/${name}`;
     g.output(value, output);
     kept.push({ output, group, name });
   }
@@ -114,7 +117,7 @@ async function runStep(
     ]),
   );
   const { fetched, kept } = await program.run(
-    { x, target, ...scalars, ...state.parameters, ...state.optimizer },
+    { x, target, ...scalars, ...keysInProgram(state.parameters), ...keysInProgram(state.optimizer) },
     { fetch: ['loss', 'correct'], keep: outputs.map(({ output }) => output) },
   );
   for (const { output, group, name } of outputs) {

@@ -6,7 +6,7 @@ import { UsageError } from '../errors.ts';
 import { feed, oneHot } from '../models/batching.ts';
 import { Classifier, type ModelDescription } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
-import { randomStart } from '../optimize/optimize-input.ts';
+import { checkEpsilon, randomStart } from '../optimize/optimize-input.ts';
 import { compileSteps, type StepPrograms, takeSteps } from '../optimize/steps.ts';
 import type { Work } from '../progress.ts';
 import { createRandom } from '../random.ts';
@@ -115,7 +115,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     releaseTrainingState(state);
   }
 
-  function checkOptions({ learningRate = 0.05 }: TrainOptions, size: number): void {
+  function checkOptions({ learningRate = 0.05, method }: TrainOptions, size: number): void {
     const fits = model.inputShape.every((length, i) => length === dataset.imageShape[i]);
     if (!fits || model.classes.length !== dataset.classes.length) {
       throw new UsageError(
@@ -127,6 +127,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (!Number.isInteger(epochs) || epochs < 1)
       throw new UsageError(`epochs must be a whole number, 1 or more, not ${epochs}`);
     if (!(learningRate > 0)) throw new UsageError(`the learning rate must be above 0, not ${learningRate}`);
+    if (method?.name === 'adversarial') checkMethod(method);
+  }
+}
+
+/** Options that a training step would pass over in silence are refused. */
+function checkMethod({ attack, epsilon }: TrainingMethod & { name: 'adversarial' }): void {
+  checkEpsilon(epsilon);
+  if (attack.targeted || attack.restarts !== 1 || attack.keep !== 'last') {
+    throw new UsageError('adversarial training takes an untargeted attack, with one start, that keeps the last iterate');
   }
 }
 
@@ -175,8 +184,9 @@ async function trainEpoch(
     const x =
       attacker &&
       (await attackBatch(live, attacker, fed, target, { progress, seed, firstImage: done * batchSize, signal }));
-    const result = await step.run({ x: x ?? feed(fed), target, step: done + 1, learningRate: rate });
-    x?.release();
+    const result = await step
+      .run({ x: x ?? feed(fed), target, step: done + 1, learningRate: rate })
+      .finally(() => x?.release());
     if (!Number.isFinite(result.loss)) {
       throw new Error(`the loss is ${result.loss} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate`);
     }

@@ -1,6 +1,7 @@
 /** @file The training form of a model: which initializers are trained, and batch normalisation with batch statistics. */
-import { type Graph, isFloat, type Node } from 'onnx-grad';
+import { type Graph, type Node, parameterNames } from 'onnx-grad';
 import type { ModelDescription } from '../models/classifier.ts';
+import { isPreprocessing } from '../models/load.ts';
 
 export interface TrainingForm {
   readonly graph: Graph;
@@ -26,8 +27,8 @@ export function trainingForm({ graph }: ModelDescription): TrainingForm {
       attributes: { ...node.attributes, training_mode: { kind: 'int', value: 1 } },
     };
   });
-  const trainable = [...graph.initializers]
-    .filter(([name, tensor]) => isFloat(tensor.dtype) && !(name in statistics))
-    .map(([name]) => name);
+  const trainable = parameterNames(graph).filter(
+    (name) => graph.initializers.has(name) && !(name in statistics) && !isPreprocessing(name),
+  );
   return { graph: { ...graph, nodes }, trainable, statistics };
 }

@@ -1,0 +1,150 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { UsageError } from '../errors.ts';
+import { Classifier } from '../models/classifier.ts';
+import { predict } from '../models/predict.ts';
+import { affineModel, networkModel, noiseImages } from '../models/testing/small-models.ts';
+import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { rows } from '../tensor.ts';
+import { fgsm, perturb, pgd, stepSizeAt } from './attack.ts';
+
+const SHAPE = [1, 2, 3];
+const WEIGHTS = [
+  [1, -2, 0.5, 0, 1, -1],
+  [-1, 1, 0.5, 2, 0, -3],
+];
+
+let runtime: Runtime;
+let affine: Classifier;
+let network: Classifier;
+beforeAll(async () => {
+  runtime = await createNodeRuntime({ threads: 1 });
+  affine = new Classifier(affineModel(SHAPE, WEIGHTS), runtime);
+  network = new Classifier(networkModel({ inputShape: SHAPE, classes: 4, activation: 'Relu', bias: true }), runtime);
+});
+afterAll(() => runtime.close());
+
+const images = noiseImages(20, SHAPE);
+const clip = (value: number) => Math.min(1, Math.max(0, value));
+/** Of two classes, both losses of class k rise along ± the difference of the rows. */
+const rise = (label: number) => WEIGHTS[0]!.map((w, i) => (WEIGHTS[1]![i]! - w) * (label === 0 ? 1 : -1));
+const expectClose = (found: Float32Array, expected: readonly number[], error = 1e-6) =>
+  expect(Math.max(...found.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(error);
+
+describe('on an affine classifier', () => {
+  const labels = Int32Array.from({ length: 20 }, (_, i) => i % 2);
+  const moved = (label: number, i: number, direction: (gradient: readonly number[]) => number[], epsilon: number) => {
+    const step = direction(rise(label));
+    return Array.from(rows(images, i, i + 1).data, (x, p) => clip(x + epsilon * step[p]!));
+  };
+  const signs = (gradient: readonly number[]) => gradient.map(Math.sign);
+  const unit = (gradient: readonly number[]) => gradient.map((g) => g / Math.hypot(...gradient));
+
+  it.each(['cross-entropy', 'margin'] as const)('FGSM on %s is x + ε sign(w) clipped', async (loss) => {
+    const { adversarial } = await perturb(affine, fgsm({ loss }), { images, labels, epsilon: 0.1 });
+    for (const [i, label] of labels.entries())
+      expectClose(rows(adversarial, i, i + 1).data, moved(label, i, signs, 0.1));
+  });
+
+  it('FGSM in l2 goes along the normalised gradient', async () => {
+    const { adversarial } = await perturb(affine, fgsm({ norm: 'l2' }), { images, labels, epsilon: 0.3 });
+    for (const [i, label] of labels.entries())
+      expectClose(rows(adversarial, i, i + 1).data, moved(label, i, unit, 0.3));
+  });
+
+  it('PGD ends at the corner of ball and box where a linear loss is largest, from any start', async () => {
+    const attack = pgd({ steps: 10, loss: 'margin', restarts: 2 });
+    const { adversarial } = await perturb(affine, attack, { images, labels, epsilon: 0.2, seed: 3 });
+    for (const [i, label] of labels.entries()) {
+      const corner = moved(label, i, signs, 0.2);
+      const found = rows(adversarial, i, i + 1).data;
+      // Where the gradient is 0 the random start stays.
+      expectClose(
+        found,
+        corner.map((value, p) => (rise(label)[p] === 0 ? found[p]! : value)),
+      );
+    }
+  });
+
+  it('targeted attacks go the other way', async () => {
+    const options = { images, epsilon: 0.1 };
+    const away = await perturb(affine, fgsm(), { ...options, labels });
+    const toward = await perturb(affine, fgsm({ targeted: true }), { ...options, labels: labels.map((k) => 1 - k) });
+    expect(toward.adversarial.data).toEqual(away.adversarial.data);
+    expect(toward.success).toEqual(away.success);
+  });
+});
+
+describe('perturb', () => {
+  const labels = Int32Array.from({ length: 20 }, (_, i) => i % 4);
+
+  it('keeps to ball and box, judges by a fresh pass, counts its work, and leaves its input as it was', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          norm: fc.constantFrom('linf' as const, 'l2' as const),
+          loss: fc.constantFrom('cross-entropy' as const, 'margin' as const),
+          targeted: fc.boolean(),
+          steps: fc.integer({ min: 0, max: 5 }),
+          restarts: fc.integer({ min: 1, max: 2 }),
+          keep: fc.constantFrom('last' as const, 'best' as const),
+          randomStart: fc.boolean(),
+          epsilon: fc.constantFrom(0, 8 / 255, 0.3, 2),
+        }),
+        async ({ epsilon, ...options }) => {
+          const before = images.data.slice();
+          const found = await perturb(network, pgd(options), { images, labels, epsilon, batchSize: 20 });
+          expect(images.data).toEqual(before);
+          expect(found.adversarial.data.every((value) => value >= 0 && value <= 1)).toBe(true);
+          expect(Math.max(...found.distance)).toBeLessThanOrEqual(epsilon * (1 + 1e-6) + 1e-7);
+          const predictions = await predict(network, found.adversarial, { batchSize: 20 });
+          expect(found.predictions).toEqual(predictions);
+          expect([...found.success]).toEqual(
+            Array.from(predictions, (k, i) => Number(options.targeted ? k === labels[i] : k !== labels[i])),
+          );
+          const runs = options.randomStart ? options.restarts : 1;
+          expect(found.gradients).toBe(epsilon === 0 ? 0 : 20 * runs * options.steps);
+          if (epsilon === 0) expect(found.adversarial.data).toEqual(images.data);
+        },
+      ),
+      { numRuns: 40 },
+    ));
+
+  it('is stronger with more steps and with more restarts', async () => {
+    const right = Int32Array.from(await predict(network, images));
+    const broken = async (attack: ReturnType<typeof pgd>) => {
+      const { success } = await perturb(network, attack, { images, labels: right, epsilon: 0.15 });
+      return success.reduce((a, b) => a + b, 0);
+    };
+    const [weak, strong, stronger] = [
+      await broken(fgsm()),
+      await broken(pgd()),
+      await broken(pgd({ restarts: 5, keep: 'best' })),
+    ];
+    expect(weak).toBeGreaterThan(0);
+    expect(strong).toBeGreaterThanOrEqual(weak);
+    expect(stronger).toBeGreaterThanOrEqual(strong);
+  });
+
+  it.each([
+    ['ε below 0', { epsilon: -1 }, 'epsilon must be 0 or more, not -1'],
+    ['labels that are too few, even at ε = 0', { epsilon: 0, labels: [0] }, '20 images were given with 1 labels'],
+    [
+      'a class that is not there',
+      { epsilon: 0, labels: labels.map((k) => k + 1) },
+      "class 4 is out of range: 'small' has classes 0 to 3",
+    ],
+  ])('refuses %s', async (_, over, message) => {
+    const refusal = await perturb(network, fgsm(), { images, labels, epsilon: 0.1, ...over }).catch((error) => error);
+    expect(refusal).toBeInstanceOf(UsageError);
+    expect(refusal.message).toBe(message);
+  });
+});
+
+it('steps are a share of ε unless a length is given', () => {
+  expect(stepSizeAt(fgsm(), 0.3)).toBe(0.3);
+  expect(stepSizeAt(pgd({ steps: 10 }), 0.4)).toBeCloseTo(0.1, 12);
+  expect(stepSizeAt(pgd({ stepSize: 0.01 }), 0.4)).toBe(0.01);
+  expect(JSON.parse(JSON.stringify(pgd()))).toEqual(pgd());
+});

@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { emptyGraph, GraphBuilder, writeModel } from 'onnx-grad';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scalar } from '../models/batching.ts';
+import { createRandom } from '../random.ts';
+import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
+import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
+import { balls, type Norm } from './ball.ts';
+
+const SHAPE = [2, 1, 2, 3];
+const SIZE = 6;
+
+let runtime: Runtime;
+const programs: Partial<Record<Norm, Program>> = {};
+
+beforeAll(async () => {
+  runtime = await createNodeRuntime({ threads: 1 });
+  for (const norm of ['linf', 'l2'] as const) programs[norm] = await runtime.compile(ballModel(norm));
+});
+afterAll(() => runtime.close());
+
+function ballModel(norm: Norm): Uint8Array {
+  const g = new GraphBuilder(emptyGraph(norm));
+  const [x, origin, gradient] = ['x', 'origin', 'gradient'].map((name) => g.input(name, 'float32', SHAPE));
+  const [epsilon, size] = [g.input('epsilon', 'float32', []), g.input('size', 'float32', [])];
+  const projected = balls[norm].project(g, x!, origin!, epsilon);
+  g.output(projected, 'projected');
+  g.output(balls[norm].project(g, projected, origin!, epsilon), 'twice');
+  g.output(balls[norm].step(g, x!, gradient!, size), 'stepped');
+  return writeModel(g.graph);
+}
+
+interface Case {
+  x: Float32Array;
+  origin: Float32Array;
+  gradient: Float32Array;
+  epsilon: number;
+  size: number;
+}
+
+async function evaluate(norm: Norm, { x, origin, gradient, epsilon, size }: Case) {
+  const tensor = (data: Float32Array): HostTensor => ({ dtype: 'float32', shape: SHAPE, data });
+  const { fetched } = await programs[norm]!.run({
+    x: tensor(x),
+    origin: tensor(origin),
+    gradient: tensor(gradient),
+    epsilon: scalar(epsilon),
+    size: scalar(size),
+  });
+  const images = (name: string) =>
+    [0, 1].map((n) => [...(fetched[name]!.data as Float32Array)].slice(n * SIZE, (n + 1) * SIZE));
+  return { projected: images('projected'), twice: images('twice'), stepped: images('stepped') };
+}
+
+const array = (min: number, max: number) =>
+  fc
+    .array(fc.float({ min, max, noNaN: true }), { minLength: 2 * SIZE, maxLength: 2 * SIZE })
+    .map((values) => Float32Array.from(values));
+
+/** Gradients of very different magnitudes, with zeros among them. */
+const gradients = fc
+  .tuple(array(-1, 1), fc.integer({ min: -25, max: 30 }), fc.boolean())
+  .map(([direction, exponent, zeroFirst]) =>
+    direction.map((value, i) => (zeroFirst && i < SIZE ? 0 : Math.abs(value) < 1e-3 ? 0 : value * 10 ** exponent)),
+  );
+
+const cases = fc.record({
+  x: array(-3, 3),
+  origin: array(0, 1),
+  gradient: gradients,
+  epsilon: fc.oneof(fc.constantFrom(0, 8 / 255, 10), fc.double({ min: 1e-5, max: 2, noNaN: true })),
+  size: fc.double({ min: 0, max: 2, noNaN: true }),
+});
+
+const row = (data: Float32Array, n: number) => [...data.subarray(n * SIZE, (n + 1) * SIZE)];
+const length2 = (values: readonly number[]) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+const lengthOf = { linf: (values: readonly number[]) => Math.max(...values.map(Math.abs)), l2: length2 };
+const minus = (a: readonly number[], b: readonly number[]) => a.map((value, i) => value - b[i]!);
+const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+const furthest = (a: readonly number[], b: readonly number[]) => Math.max(...minus(a, b).map(Math.abs));
+
+/** In double precision, from the definitions. */
+const nearest = {
+  linf: (x: number[], origin: number[], epsilon: number) =>
+    x.map((value, i) => clamp(clamp(value, origin[i]! - epsilon, origin[i]! + epsilon), 0, 1)),
+  l2: (x: number[], origin: number[], epsilon: number) => {
+    const delta = minus(x, origin);
+    const factor = Math.min(1, epsilon / Math.max(length2(delta), 1e-300));
+    return delta.map((value, i) => clamp(origin[i]! + factor * value, 0, 1));
+  },
+};
+
+const ascent = {
+  linf: (gradient: number[]) => gradient.map(Math.sign),
+  l2: (gradient: number[]) => {
+    const top = Math.max(...gradient.map(Math.abs));
+    if (top === 0) return gradient;
+    const scaled = gradient.map((value) => value / top);
+    return scaled.map((value) => value / length2(scaled));
+  },
+};
+
+describe.each(['linf', 'l2'] as const)('%s ball', (norm) => {
+  it('projects into ball and box, to the nearest point, and a second time changes nothing', () =>
+    fc.assert(
+      fc.asyncProperty(cases, async (given) => {
+        const { projected, twice } = await evaluate(norm, given);
+        for (const n of [0, 1]) {
+          const [x, origin] = [row(given.x, n), row(given.origin, n)];
+          expect(lengthOf[norm](minus(projected[n]!, origin))).toBeLessThanOrEqual(given.epsilon * (1 + 1e-6) + 1e-7);
+          expect(projected[n]!.every((value) => value >= 0 && value <= 1)).toBe(true);
+          expect(furthest(projected[n]!, nearest[norm](x, origin, given.epsilon))).toBeLessThan(1e-6);
+          expect(furthest(twice[n]!, projected[n]!)).toBeLessThan(2e-7);
+        }
+      }),
+      { numRuns: 150 },
+    ));
+
+  it('steps along the direction of steepest ascent, each image by the size; without a gradient, not at all', () =>
+    fc.assert(
+      fc.asyncProperty(cases, async (given) => {
+        const { stepped } = await evaluate(norm, given);
+        for (const n of [0, 1]) {
+          const x = row(given.x, n);
+          const direction = ascent[norm](row(given.gradient, n));
+          const expected = x.map((value, i) => value + given.size * direction[i]!);
+          expect(furthest(stepped[n]!, expected)).toBeLessThan(2e-6);
+          if (direction.every((value) => value === 0)) expect(furthest(stepped[n]!, x)).toBe(0);
+        }
+      }),
+      { numRuns: 150 },
+    ));
+
+  it('draws random points inside, all through the ball', () => {
+    const epsilon = 0.5;
+    const lengths = Array.from({ length: 500 }, (_, i) => {
+      const delta = new Float32Array(SIZE);
+      balls[norm].randomPoint(delta, epsilon, createRandom(1, i));
+      return lengthOf[norm]([...delta]) / epsilon;
+    });
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(1 + 1e-6);
+    // The share of the volume within r is rⁿ, so rⁿ is uniform: mean 1/2, standard error 0.013.
+    const mean = lengths.reduce((sum, length) => sum + length ** SIZE, 0) / lengths.length;
+    expect(Math.abs(mean - 0.5)).toBeLessThan(0.05);
+  });
+
+  it('measures distances', () => {
+    const a = Float32Array.of(0, 0.5, 1);
+    const b = Float32Array.of(0.25, 0.5, 0.5);
+    expect(balls[norm].distance(a, b)).toBe(norm === 'linf' ? 0.5 : Math.sqrt(0.3125));
+  });
+});
