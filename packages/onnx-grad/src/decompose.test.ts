@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { GraphBuilder } from './builder.ts';
 import { decompose } from './decompose.ts';
 import { evaluateGraph } from './evaluate/evaluate-graph.ts';
+import { sizeOf } from './graph.ts';
 import { expectClose, inputArray, type OperatorInput, runInOnnxRuntime } from './testing/onnxruntime.ts';
 
 const shapes = (...list: number[][]): OperatorInput[] => list.map((shape) => ({ shape }));
@@ -31,6 +32,50 @@ test.each<[string, OperatorInput[], Record<string, number>, number]>([
     expectClose(actual[name]!, array, `${op} ${name}`);
     expectClose(evaluated.get(name)!, array, `${op} ${name}, evaluated`);
   }
+});
+
+const integers = (...data: number[]): OperatorInput => ({ shape: [data.length], data, dtype: 'int64', constant: true });
+const positive = (...shape: number[]): OperatorInput => ({
+  shape,
+  data: Array.from({ length: sizeOf(shape) }, (_, i) => 0.3 + ((i * 7) % 11) / 5),
+});
+
+test.each<[string, string, OperatorInput[]]>([
+  ['Slice', 'backwards from the middle', [{ shape: [2, 3, 8] }, integers(5), integers(1), integers(2), integers(-1)]],
+  [
+    'Slice',
+    'backwards on one axis, forwards on another',
+    [{ shape: [2, 3, 8] }, integers(-2, 0), integers(-100, 2), integers(-1, 1), integers(-3, 1)],
+  ],
+  [
+    'Slice',
+    'backwards on two axes',
+    [{ shape: [4, 5] }, integers(2, 3), integers(0, 0), integers(0, 1), integers(-1, -2)],
+  ],
+  ['Pow', 'exponents by row', [positive(2, 3, 8), positive(3, 1)]],
+  ['Pow', 'both spread', [positive(3, 1, 1), positive(2, 1, 4, 8)]],
+  ['Pow', 'exponents by column', [positive(2, 4), positive(4)]],
+])('%s %s is written in a form that WebGPU computes rightly', async (op, _, inputs) => {
+  const g = new GraphBuilder();
+  const values = inputs.map(({ shape, constant, data }, i) =>
+    constant ? g.integers(data!) : g.input(`x${i}`, 'float32', shape),
+  );
+  const feeds = Object.fromEntries(
+    inputs.flatMap((input, i) => (input.constant ? [] : [[`x${i}`, inputArray(input, i + 1)]])),
+  );
+  g.output(g.op(op, values), 'y');
+  const graph = decompose(g.graph);
+  expect(graph.outputs).toEqual(g.graph.outputs);
+  const backwards = inputs[4]?.data?.filter((step) => step < 0) ?? [];
+  expect(graph.nodes.filter(({ op }) => op === 'Gather')).toHaveLength(backwards.length);
+  for (const { inputs } of graph.nodes.filter(({ op }) => op === 'Pow')) {
+    const [base, exponent] = inputs.map((name) => new GraphBuilder(graph).value(name).shape);
+    expect(base).toEqual(exponent);
+  }
+  const expected = await runInOnnxRuntime(g.graph, feeds);
+  const actual = await runInOnnxRuntime(graph, feeds);
+  expectClose(actual.y!, expected.y!, op);
+  expectClose(evaluateGraph(graph, feeds).get('y')!, expected.y!, `${op}, evaluated`);
 });
 
 test('leaves other nodes as they are', () => {

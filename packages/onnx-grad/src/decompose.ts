@@ -1,6 +1,7 @@
 import { GraphBuilder } from './builder.ts';
-import type { Graph, Node } from './graph.ts';
+import { type Graph, type Node, sizeOf } from './graph.ts';
 import { operators } from './operators/index.ts';
+import { type AxisSlice, slicesOf } from './operators/indexing.ts';
 import type { LRNAttributes } from './operators/local-response.ts';
 import type { BatchNormalizationAttributes } from './operators/normalization.ts';
 import { type AttributeValues, readAttributes } from './operators/operator.ts';
@@ -9,9 +10,9 @@ import { localResponse } from './rules/local-response.ts';
 import type { Value } from './value.ts';
 
 interface Decomposition {
-  /** Whether nodes with these attributes are replaced. Default: all. */
-  when?(attributes: AttributeValues): boolean;
-  write(g: GraphBuilder, inputs: readonly Value[], attributes: AttributeValues): Value[];
+  /** Whether a node with these attributes and inputs is replaced. Default: all. */
+  when?(attributes: AttributeValues, inputs: readonly (Value | undefined)[]): boolean;
+  write(g: GraphBuilder, inputs: readonly (Value | undefined)[], attributes: AttributeValues): Value[];
 }
 
 const decompositions: Record<string, Decomposition> = {
@@ -34,12 +35,47 @@ const decompositions: Record<string, Decomposition> = {
   LRN: {
     write: (g, [x], attributes) => [g.mul(x!, localResponse(g, x!, attributes as LRNAttributes).factor)],
   },
+  // WebGPU ignores where a backward slice starts.
+  Slice: {
+    when: (_, [, , , , steps]) => steps !== undefined && integersOf(steps)!.some((step) => step < 0),
+    write(g, [x, starts, ends, axes, steps]) {
+      const [from, to, along, by] = [starts, ends, axes, steps].map(integersOf);
+      const slices = slicesOf(x!.shape, from!, to!, along, by).map((slice, axis) => ({ ...slice, axis }));
+      const forward = slices.filter(({ step }) => step > 0);
+      const kept = g.slice(x!, {
+        starts: forward.map(({ start }) => start),
+        ends: forward.map(({ start, count, step }) => start + count * step),
+        axes: forward.map(({ axis }) => axis),
+        steps: forward.map(({ step }) => step),
+      });
+      const picked = ({ start, step, count }: AxisSlice) => Array.from({ length: count }, (_, i) => start + i * step);
+      return [
+        slices
+          .filter(({ step }) => step < 0)
+          .reduce((value, slice) => g.gather(value, g.integers(picked(slice)), slice.axis), kept),
+      ];
+    },
+  },
+  // WebGPU throws when an operand repeats along a last axis whose length is a multiple of 4.
+  Pow: {
+    when: (_, [x, exponent]) => [x!, exponent!].every(({ shape }) => sizeOf(shape) > 1) && !sameShape(x!, exponent!),
+    write(g, [x, exponent]) {
+      const spread = g.broadcast(x!, exponent!.shape);
+      return [g.pow(spread, g.broadcast(exponent!, spread.shape))];
+    },
+  },
 };
 
+const integersOf = (value: Value | undefined): number[] | undefined =>
+  value && Array.from(value.constant!.data as ArrayLike<number | bigint>, Number);
+
+const sameShape = (a: Value, b: Value): boolean => a.shape.join() === b.shape.join();
+
 /**
- * Returns a copy of a specialised graph in which the operators that some provider lacks or runs slowly are written with
- * others: BatchNormalization in training mode, and LRN. Call it on a graph that is about to be run, after
- * differentiation, whose rules for these operators are shorter than those of their parts. Names of values are kept.
+ * Returns a copy of a specialised graph in which the operators that some provider lacks, computes wrongly or runs slowly
+ * are written with others: BatchNormalization in training mode, LRN, Slice with negative steps, Pow of two shapes. Call
+ * it on a graph that is about to be run, after differentiation, whose rules for these operators are shorter than those
+ * of their parts. Names of values are kept.
  *
  * @example
  * const bytes = writeModel(decompose(differentiate(graph, { wrt: 'all' })));
@@ -55,30 +91,24 @@ export function decompose(graph: Graph): Graph {
   const g = new GraphBuilder(copy);
   for (const node of copy.nodes.splice(0)) {
     const decomposition = node.domain === '' ? decompositions[node.op] : undefined;
-    const attributes = decomposition && readAttributes(operators[node.op]!.attributes, node);
-    if (decomposition === undefined || decomposition.when?.(attributes!) === false) copy.nodes.push(node);
-    else copy.nodes.push(...replace(g, copy, node, decomposition, attributes!));
+    if (decomposition === undefined) {
+      copy.nodes.push(node);
+      continue;
+    }
+    const attributes = readAttributes(operators[node.op]!.attributes, node);
+    const inputs = node.inputs.map((name) => (name === '' ? undefined : g.value(name)));
+    const applies = decomposition.when?.(attributes, inputs) ?? true;
+    if (applies) copy.nodes.push(...nodesFor(copy, node, () => decomposition.write(g, inputs, attributes)));
+    else copy.nodes.push(node);
   }
   return copy;
 }
 
-/** The nodes that stand for one, with its output names. */
-function replace(
-  g: GraphBuilder,
-  graph: Graph,
-  node: Node,
-  { write }: Decomposition,
-  attributes: AttributeValues,
-): Node[] {
+/** What `write` appends, taken back and renamed, so that it ends in the node's own outputs. */
+function nodesFor(graph: Graph, { outputs }: Node, write: () => Value[]): Node[] {
   const start = graph.nodes.length;
-  const values = write(
-    g,
-    node.inputs.map((name) => g.value(name)),
-    attributes,
-  );
-  const names = new Map(
-    node.outputs.map((name, i) => [values[i]!.name, name] as const).filter(([, name]) => name !== ''),
-  );
+  const values = write();
+  const names = new Map(outputs.map((name, i) => [values[i]!.name, name] as const).filter(([, name]) => name !== ''));
   const rename = (name: string) => names.get(name) ?? name;
   return graph.nodes
     .splice(start)
