@@ -1,6 +1,6 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
-import { defaultBatchSize, feed, floats, oneHot } from '../models/batching.ts';
+import { checkBatchSize, defaultBatchSize, feed, floats, oneHot } from '../models/batching.ts';
 import { type Classifier, type ClassifierProgram, checkImages, type ProgramContext } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { objectives } from '../objectives/objectives.ts';
@@ -63,6 +63,7 @@ export async function attribute(classifier: Classifier, options: AttributeOption
     onProgress,
   } = options;
   checkImages(classifier, images);
+  checkBatchSize(batchSize);
   checkMethod(method, images);
   const targets = await resolveTargets(classifier, options);
   const count = images.shape[0]!;

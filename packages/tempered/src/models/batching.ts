@@ -7,6 +7,12 @@ export function defaultBatchSize(inputShape: readonly number[]): number {
   return Math.max(1, Math.min(50, Math.floor(2 ** 21 / sizeOf(inputShape))));
 }
 
+/** Throws a UsageError unless a batch size is a whole number above 0. */
+export function checkBatchSize(batchSize: number): void {
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`the batch size must be a whole number, 1 or more, not ${batchSize}`);
+}
+
 export interface Chunk {
   readonly start: number;
   /** One past the last row. */
@@ -18,8 +24,7 @@ export interface Chunk {
  * shorter; `padRows` fills it up.
  */
 export function chunks(count: number, batchSize: number): { batch: number; chunks: Chunk[] } {
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new UsageError(`the batch size must be a whole number, 1 or more, not ${batchSize}`);
+  checkBatchSize(batchSize);
   const batch = Math.max(1, Math.min(batchSize, count));
   const list: Chunk[] = [];
   for (let start = 0; start < count; start += batch) list.push({ start, end: Math.min(start + batch, count) });

@@ -88,7 +88,8 @@ export async function compileTrainingStep(
       keep(value, 'optimizer', slots[k]!);
     });
   });
-  for (const [name, output] of Object.entries(form.statistics)) keep(values.get(inProgram(output))!, 'parameters', name);
+  for (const [name, output] of Object.entries(form.statistics))
+    keep(values.get(inProgram(output))!, 'parameters', name);
 
   function keep(value: Value, group: 'parameters' | 'optimizer', name: string): void {
     const output = `next/${name}`;

@@ -3,7 +3,7 @@ import { type Attack, perturb, stepSizeAt } from '../attacks/attack.ts';
 import { type Augmentation, augment } from '../data/augment.ts';
 import { batches, type Dataset } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
-import { feed, oneHot } from '../models/batching.ts';
+import { checkBatchSize, feed, oneHot } from '../models/batching.ts';
 import { Classifier, type ModelDescription } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { checkEpsilon, randomStart } from '../optimize/optimize-input.ts';
@@ -122,6 +122,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         `'${model.name}' takes ${model.inputShape.join('x')} images of ${model.classes.length} classes, but ${dataset.name} has ${dataset.imageShape.join('x')} images of ${dataset.classes.length}`,
       );
     }
+    checkBatchSize(size);
     if (dataset.count < size)
       throw new UsageError(`${dataset.name} has ${dataset.count} images, fewer than one batch of ${size}`);
     if (!Number.isInteger(epochs) || epochs < 1)
@@ -135,7 +136,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 function checkMethod({ attack, epsilon }: TrainingMethod & { name: 'adversarial' }): void {
   checkEpsilon(epsilon);
   if (attack.targeted || attack.restarts !== 1 || attack.keep !== 'last') {
-    throw new UsageError('adversarial training takes an untargeted attack, with one start, that keeps the last iterate');
+    throw new UsageError(
+      'adversarial training takes an untargeted attack, with one start, that keeps the last iterate',
+    );
   }
 }
 
