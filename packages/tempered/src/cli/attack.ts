@@ -14,13 +14,14 @@ import {
   type CommonOptions,
   type ModelOptions,
   nonNegative,
+  readingOptions,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { outputFolder } from './output-folder.ts';
+import { checkWritable, outputFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface AttackCommandOptions extends CommonOptions, ModelOptions, AttackOptions {
@@ -46,9 +47,10 @@ export function attackCommand(): Command {
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
         const { epsilon, seed, target, label } = options;
+        await checkWritable(options.out, options.json);
         const attack = attackFrom(options, target !== undefined);
         const run = await withRuntime(options, async (runtime) => {
-          const classifier = await loadClassifier(path, { ...options, output: options.modelOutput, runtime });
+          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
           if (images.data.some((value) => !(value >= 0 && value <= 1))) {
             throw new UsageError(

@@ -10,6 +10,7 @@ import { count as formatCount } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
 import { type CommonOptions, positiveInteger, withCommonOptions } from './options.ts';
 import { report, textTable } from './output.ts';
+import { checkWritable } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface ShowOptions extends CommonOptions {
@@ -55,6 +56,7 @@ function showCommand(): Command {
   return withCommonOptions(command).action((name: string, options: ShowOptions) =>
     runCommand(async (terminal) => {
       const { dataDir, split, size, seed, out } = options;
+      await checkWritable(out, options.json);
       const { signal, onProgress } = terminal;
       const dataset = await loadDataset({ name, dataDir, split, size, seed, signal, onProgress });
       const { labels } = dataset.batch(Uint32Array.from({ length: dataset.count }, (_, i) => i));

@@ -4,6 +4,7 @@ import { externalDataBeside, namingFile, readModelBytes } from '../models/node/l
 import { writeFileAtomic } from '../runs/atomic.ts';
 import { type CommonOptions, nameList, shape, withCommonOptions } from './options.ts';
 import { report } from './output.ts';
+import { checkWritable } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface DifferentiateOptions extends CommonOptions {
@@ -28,6 +29,7 @@ export function differentiateCommand(): Command {
     );
   return withCommonOptions(command).action((path: string, options: DifferentiateOptions) =>
     runCommand(async (terminal) => {
+      await checkWritable(options.out, options.json);
       const bytes = await readModelBytes(path);
       const result = namingFile(path, () => {
         const graph = parseModel(bytes, { externalData: externalDataBeside(path) });

@@ -15,11 +15,13 @@ import {
   nonNegative,
   normOption,
   positiveInteger,
+  readingOptions,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report, textTable } from './output.ts';
+import { checkWritable } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 export interface AttackOptions {
@@ -46,18 +48,23 @@ export function evaluateCommand(): Command {
     .description('measure natural and robust accuracy of an ONNX classifier')
     .argument('<MODEL.onnx>', 'classifier: input [N, C, H, W] in [0, 1], output logits')
     .requiredOption('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures')
-    .option('--data-dir <DIR>', 'folder with the data files (default: the download cache)')
+    .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .addOption(new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict']).default('test'))
     .option('--count <N>', 'the first N images in file order (default: all)', positiveInteger)
-    .option('--epsilons <LIST>', 'radii in pixel units: 0,0.1,8/255', epsilonList, [0, 2 / 255, 4 / 255, 8 / 255]);
+    .addOption(
+      new Option('--epsilons <LIST>', 'radii in pixel units')
+        .argParser(epsilonList)
+        .default([0, 2 / 255, 4 / 255, 8 / 255], '0,2/255,4/255,8/255'),
+    );
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
     (path: string, options: EvaluateOptions) =>
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
         const { data, dataDir, split, count, epsilons, seed } = options;
+        await checkWritable(options.json);
         const attack = attackFrom(options);
         const results = await withRuntime(options, async (runtime) => {
-          const classifier = await loadClassifier(path, { ...options, output: options.modelOutput, runtime });
+          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const size = classifier.inputShape[1];
           const dataset = await loadDataset({ name: data, dataDir, split, count, size, signal, onProgress });
           checkFit(classifier, dataset);
@@ -81,7 +88,7 @@ export function withAttackOptions(command: Command): Command {
     .addOption(normOption())
     .option('--steps <K>', 'steps of PGD', positiveInteger, 20)
     .option('--step-size <S>', 'step of PGD in pixel units (default: 2.5 ε / steps)', nonNegative)
-    .option('--random-start', 'start PGD from a random point of the ball', true)
+    .option('--random-start', 'start PGD from a random point of the ball (default)', true)
     .option('--no-random-start', 'start PGD from the image itself')
     .option('--restarts <R>', 'independent starts; each image keeps the worst', positiveInteger, 1)
     .addOption(new Option('--loss <NAME>', 'what the attack ascends').choices(['ce', 'margin']).default('ce'));

@@ -23,13 +23,14 @@ import {
   type ModelOptions,
   nonNegative,
   positiveInteger,
+  readingOptions,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { outputFolder } from './output-folder.ts';
+import { checkWritable, outputFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 type MethodName = AttributionMethod['name'];
@@ -72,9 +73,10 @@ export function explainCommand(): Command {
     .requiredOption('--out <DIR>', 'folder for attribution.npy, attribution.png and result.json');
   return withCommonOptions(withModelOptions(command)).action((path: string, options: ExplainOptions) =>
     runCommand(async (terminal) => {
+      await checkWritable(options.out, options.json);
       const method = await methodFrom(options);
       const { attribution, images, classifier } = await withRuntime(options, async (runtime) => {
-        const classifier = await loadClassifier(path, { ...options, output: options.modelOutput, runtime });
+        const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
         const images = await readInput(options.input, classifier);
         const { signal, onProgress } = terminal;
         const { target, of, seed } = options;

@@ -1,5 +1,6 @@
 /** @file Option values, and the options that every command has. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ReadModelOptions } from '../models/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -85,10 +86,13 @@ export function withModelOptions(command: Command): Command {
     .option('--model-output <NAME>', 'output to take as logits (default: the first)');
 }
 
+/** What of these options reading a model file takes. */
+export function readingOptions({ mean, std, inputShape, modelOutput }: ModelOptions): ReadModelOptions {
+  return { mean, std, inputShape, output: modelOutput };
+}
+
 export const normOption = (): Option =>
-  new Option('--norm <NAME>', 'norm that measures the perturbation')
-    .choices(['linf', 'l2'] satisfies Norm[])
-    .default('linf');
+  new Option('--norm <NAME>', 'norm of the perturbation').choices(['linf', 'l2'] satisfies Norm[]).default('linf');
 
 /** Opens the engine, gives it to `work` and closes it again. */
 export async function withRuntime<T>(

@@ -5,6 +5,7 @@ import type { StudyResult } from '../report/study-result.ts';
 import { type Preset, studyConfiguration } from '../study/configuration.ts';
 import { type CommonOptions, positiveInteger, withCommonOptions, withRuntime } from './options.ts';
 import { report, textTable } from './output.ts';
+import { checkWritable } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface StudyCommandOptions extends CommonOptions {
@@ -37,6 +38,7 @@ export function studyCommand(): Command {
       const base = studyConfiguration(data, preset, seed);
       const configuration = { ...base, epochs: epochs ?? base.epochs, size: size ?? base.size };
       const folder = options.out ?? `runs/${basename(data)}-${preset}`;
+      await checkWritable(folder, options.json);
       const { signal, onProgress } = terminal;
       const { result, report: page } = await withRuntime(options, (runtime) =>
         runStudy({ runtime, configuration, folder, dataDir, signal, onProgress }),

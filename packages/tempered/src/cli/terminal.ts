@@ -66,12 +66,13 @@ export async function runCommand(work: (terminal: Terminal) => Promise<void>): P
   }
 }
 
-/** A line that is redrawn on a terminal; elsewhere, one line a stage, so that logs stay short. */
+/** A line that is redrawn on a terminal; elsewhere, one line a stage once it gets on, so that logs stay short and an error stands alone. */
 function progressBar(): { update: (progress: Progress) => void; clear: () => void } {
   const stream = process.stderr;
   let stage = '';
   let started = 0;
   let drawn = 0;
+  let logged = false;
   const clear = () => {
     if (stream.isTTY && drawn > 0) stream.write('\r\u001b[K');
     drawn = 0;
@@ -81,7 +82,11 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
     if (now !== stage) {
       stage = now;
       started = time;
-      if (!stream.isTTY) stream.write(`${now}\n`);
+      logged = false;
+    }
+    if (!stream.isTTY && !logged && done > 0) {
+      stream.write(`${now}\n`);
+      logged = true;
     }
     if (!stream.isTTY || (time - drawn < REDRAW_MS && done < total)) return;
     drawn = time;

@@ -23,6 +23,7 @@ import {
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
+import { checkWritable } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface TrainCommandOptions extends CommonOptions {
@@ -83,6 +84,7 @@ export function trainCommand(): Command {
     runCommand(async (terminal) => {
       const { print, signal, onProgress } = terminal;
       const { data, dataDir, count, size, seed, epochs, epsilon, norm, out } = options;
+      await checkWritable(out, options.json);
       const dataset = await loadDataset({ name: data, dataDir, split: 'train', count, size, seed, signal, onProgress });
       const held = Math.min(options.validation, Math.floor(dataset.count / 5));
       const cut = dataset.count - held;

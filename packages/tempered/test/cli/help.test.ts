@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import { tempered } from './command.ts';
+
+const COMMANDS = [
+  '',
+  'study',
+  'train',
+  'evaluate',
+  'attack',
+  'explain',
+  'differentiate',
+  'data',
+  'data fetch',
+  'data show',
+  'doctor',
+];
+
+it.concurrent.each(COMMANDS)('the help of `tempered %s` fits a screen of 80 × 40', async (command) => {
+  const { code, stdout, stderr } = await tempered([...command.split(' ').filter(Boolean), '--help']);
+  const lines = stdout.trimEnd().split('\n');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(lines[0]).toMatch(new RegExp(`^Usage: tempered ${command}`));
+  expect(lines.length).toBeLessThanOrEqual(40);
+  expect(lines.filter((line) => [...line].length > 80)).toEqual([]);
+});
+
+it('prints its version', async () => {
+  expect((await tempered(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
