@@ -77,6 +77,16 @@ describe('on an affine classifier', () => {
     expect(completeness!.every(({ error }) => error < 1e-5)).toBe(true);
   });
 
+  it('a vector has one mean', async () => {
+    const vector = new Classifier(affineModel([3], [[1, 2, 3]]), runtime);
+    const x = { shape: [1, 3], data: Float32Array.of(1, 2, 6) };
+    const { attributions } = await attribute(vector, {
+      images: x,
+      method: integratedGradients({ steps: 1, baseline: 'mean' }),
+    });
+    expect(furthest(attributions.data, [-2, -2, 9])).toBeLessThan(2e-6);
+  });
+
   it('integrated gradients start at a given image, with a batch axis or without', async () => {
     const start = noiseImages(1, SHAPE, 9);
     for (const shape of [start.shape, SHAPE]) {

@@ -18,8 +18,9 @@ export function resolveBaseline(baseline: Baseline, image: Tensor): Tensor {
 }
 
 function channelMeans(image: Tensor): Tensor {
-  const [, channels = 1, ...rest] = image.shape;
-  const area = sizeOf(rest);
+  // A vector has no channels: its mean is that of all its values.
+  const channels = image.shape.length > 2 ? image.shape[1]! : 1;
+  const area = image.data.length / channels;
   const result = zeros(image.shape);
   for (let c = 0; c < channels; c++) {
     const plane = image.data.subarray(c * area, (c + 1) * area);

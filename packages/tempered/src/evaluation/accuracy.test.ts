@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fgsm, pgd } from '../attacks/attack.ts';
+import { fromArrays } from '../data/dataset.ts';
+import { UsageError } from '../errors.ts';
+import { Classifier } from '../models/classifier.ts';
+import { affineModel } from '../models/testing/small-models.ts';
+import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { type AccuracyAtEpsilon, accuracyUnderAttack, naturalAccuracy, proportion } from './accuracy.ts';
+
+let runtime: Runtime;
+/** Class 1 where the pixel is above one half. */
+let threshold: Classifier;
+beforeAll(async () => {
+  runtime = await createNodeRuntime({ threads: 1 });
+  threshold = new Classifier(affineModel([1, 1, 1], [[-1], [1]], [0.5, -0.5]), runtime);
+});
+afterAll(() => runtime.close());
+
+/** Distances to the threshold: 0.4, 0.25, 0.1, 0.05, 0.3, and two images that are wrong, 0.1 and 0.4 beyond it. */
+const dataset = fromArrays({
+  name: 'greys',
+  split: 'test',
+  classes: ['dark', 'light'],
+  imageShape: [1, 1, 1],
+  pixels: Float32Array.of(0.1, 0.25, 0.4, 0.55, 0.8, 0.6, 0.1),
+  labels: [0, 0, 0, 1, 1, 0, 1],
+});
+
+describe('accuracy', () => {
+  it('is a share with its interval', async () => {
+    const found = await naturalAccuracy(threshold, dataset);
+    expect(found).toEqual(proportion(5, 7));
+    expect(found).toMatchObject({ correct: 5, count: 7, accuracy: 5 / 7 });
+    expect(found.lower).toBeGreaterThan(0);
+    expect(found.lower).toBeLessThan(5 / 7);
+    expect(found.upper).toBeGreaterThan(5 / 7);
+  });
+
+  it.each([
+    ['FGSM', fgsm()],
+    ['PGD', pgd({ steps: 10 })],
+    ['PGD on the margin, l2', pgd({ steps: 10, norm: 'l2', loss: 'margin' })],
+    ['PGD, best of restarts', pgd({ steps: 5, restarts: 2, keep: 'best' })],
+  ])('under attack counts the images that stand: %s', async (_, attack) => {
+    const seen: AccuracyAtEpsilon[] = [];
+    const epsilons = [0, 0.04, 0.06, 0.2, 0.28, 0.35, 0.5];
+    const found = await accuracyUnderAttack(threshold, {
+      dataset,
+      attack,
+      epsilons,
+      onEpsilon: (result) => seen.push(result),
+    });
+    // Counted by hand from the distances; images that are wrong stay wrong.
+    expect(found.map(({ correct }) => correct)).toEqual([5, 5, 4, 3, 2, 1, 0]);
+    expect(found.map(({ epsilon, count }) => [epsilon, count])).toEqual(epsilons.map((epsilon) => [epsilon, 7]));
+    expect(seen).toEqual(found);
+  });
+
+  it('without a single right image is 0 everywhere', async () => {
+    const wrong = fromArrays({
+      name: 'wrong',
+      split: 'test',
+      classes: ['a', 'b'],
+      imageShape: [1, 1, 1],
+      pixels: Float32Array.of(1, 0),
+      labels: [0, 1],
+    });
+    const found = await accuracyUnderAttack(threshold, { dataset: wrong, attack: pgd(), epsilons: [0, 0.1] });
+    expect(found.map(({ accuracy }) => accuracy)).toEqual([0, 0]);
+  });
+
+  it('reports progress that never goes back', async () => {
+    const shares: number[] = [];
+    const onProgress = ({ done, total }: { done: number; total: number }) => shares.push(done / total);
+    await accuracyUnderAttack(threshold, { dataset, attack: pgd({ steps: 3 }), epsilons: [0.1, 0.2], onProgress });
+    expect(shares).toEqual([...shares].sort((a, b) => a - b));
+    expect(shares.at(-1)).toBe(1);
+  });
+
+  it('refuses a negative ε before any work, targeted attacks, and stops when asked', async () => {
+    const measure = (over: object) =>
+      accuracyUnderAttack(threshold, { dataset, attack: pgd(), epsilons: [0.1], ...over });
+    const seen: number[] = [];
+    await expect(measure({ epsilons: [0.1, -0.1], onEpsilon: () => seen.push(1) })).rejects.toThrow(UsageError);
+    expect(seen).toEqual([]);
+    await expect(measure({ attack: pgd({ targeted: true }) })).rejects.toThrow(
+      'accuracy under attack takes an untargeted attack',
+    );
+    await expect(measure({ signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
+  });
+});
