@@ -72,7 +72,7 @@ const QUICK = { ...COMMON, validationCount: 500, attackedCount: 500, explainedCo
 const FULL = { ...COMMON, validationCount: 1000, attackedCount: 1000, explainedCount: 500 } as const;
 
 const COLOR = { trainingEpsilon: 8 / 255, largeEpsilon: 6, traversalStepSize: 0.1 } as const;
-const GREY = { largeEpsilon: 6, traversalStepSize: 0.1 } as const;
+const GREY = { largeEpsilon: 8, traversalStepSize: 0.2 } as const;
 
 /** By data set and preset; `pictures` is for folders and archives. */
 const PRESETS: Readonly<Record<string, Readonly<Record<Preset, Settings>>>> = {

@@ -143,13 +143,13 @@ function assemble(
     },
     exampleAttack: { epsilon: trainingEpsilon, amplify: AMPLIFY },
     ...shown,
-    protocol: protocolOf(configuration, trained, radius),
+    protocol: protocolOf(configuration, trained, { radius, masked: test.masks !== undefined }),
     versions: { ...versions(), device: runtime.description },
   };
 }
 
 const SHAPES_NOTE =
-  'Silhouettes on textured ground, generated from a seed. A faint grating, different for each class, agrees with the label in 90 % of the images: a feature that predicts well and that an attack of its own amplitude (4/255) erases. In the conflict split the grating tells nothing.';
+  'Silhouettes on textured ground, generated from a seed. A faint grating, different for each class, agrees with the label in 90% of the images: a feature that predicts well and that an attack of its own amplitude (4/255) erases. In the conflict split the grating tells nothing.';
 
 function noteOf(train: Dataset, conflict: Dataset | undefined): string {
   if (conflict) return SHAPES_NOTE;
@@ -159,7 +159,7 @@ function noteOf(train: Dataset, conflict: Dataset | undefined): string {
 function protocolOf(
   configuration: StudyConfiguration,
   trained: Record<'standard' | 'robust', TrainedModel>,
-  radius: string,
+  { radius, masked }: { radius: string; masked: boolean },
 ): StudyResult['protocol'] {
   const { architecture, epochs, batchSize, learningRate, padding, flip, trainingSteps, warmup } = configuration;
   const { evaluationSteps, attackedCount, explainedCount, samples, sigma, pathSteps, validationCount, seed } =
@@ -175,7 +175,7 @@ function protocolOf(
     },
     {
       name: 'Adversarial training',
-      value: `every batch replaced by PGD-${trainingSteps} examples, random start, ${radius}, growing from 0 over the first ${Math.round(100 * warmup)} % of the training`,
+      value: `every batch replaced by PGD-${trainingSteps} examples, random start, ${radius}, growing from 0 over the first ${Math.round(100 * warmup)}% of the training`,
     },
     {
       name: 'Model choice',
@@ -183,16 +183,20 @@ function protocolOf(
     },
     {
       name: 'Accuracy under attack',
-      value: `PGD-${evaluationSteps}, cross-entropy, step 2.5 ε / ${evaluationSteps}, one random start, last iterate, first ${attackedCount} test images in file order; images that are wrong without attack count as wrong; 95 % Clopper–Pearson intervals`,
+      value: `PGD-${evaluationSteps}, cross-entropy, step 2.5 ε / ${evaluationSteps}, one random start, last iterate, first ${attackedCount} test images in file order; images that are wrong without attack count as wrong; 95% Clopper–Pearson intervals`,
     },
     {
       name: 'Explanations',
       value: `of the true class's logit: gradient; SmoothGrad with ${samples} samples, σ = ${sigma} of the image's range; integrated gradients from black, ${pathSteps} midpoints`,
     },
-    {
-      name: 'Relevance mass, pointing game',
-      value: `sum over channels of |attribution|, first ${explainedCount} test images; mass with a normal 95 % interval of the mean`,
-    },
+    ...(masked
+      ? [
+          {
+            name: 'Relevance mass, pointing game',
+            value: `sum over channels of |attribution|, first ${explainedCount} test images; mass with a normal 95% interval of the mean`,
+          },
+        ]
+      : []),
     { name: 'Seed', value: String(seed) },
   ];
 }
