@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, normalize } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
+import { build, type InlineConfig } from 'vite';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
@@ -27,6 +27,7 @@ const CONTENT_TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.mjs': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
   '.wasm': 'application/wasm',
 };
 
@@ -49,46 +50,68 @@ export interface OpenPage {
  * @param entry absolute path of a TypeScript module
  */
 export async function openPage(entry: string): Promise<OpenPage> {
+  return withFolder(async (folder, opening) => {
+    await writeFile(join(folder, 'main.ts'), `import ${JSON.stringify(entry)};`);
+    await writeFile(
+      join(folder, 'index.html'),
+      '<!doctype html><meta charset="utf-8"><title>test page</title><link rel="icon" href="data:,">' +
+        '<script type="module" src="/main.ts"></script>',
+    );
+    await build({ ...BUILD, configFile: false, root: folder, worker: { format: 'es' } });
+    const page = await serveAndOpen(join(folder, 'dist'), opening);
+    await page.waitForFunction('globalThis.ready === true', undefined, { timeout: 60_000 });
+    return page;
+  });
+}
+
+/**
+ * Opens a site as its own Vite configuration builds it. Errors on the page are printed.
+ *
+ * @param root absolute path of the folder with its `index.html`
+ */
+export async function openSite(root: string): Promise<OpenPage> {
+  return withFolder(async (folder, opening) => {
+    const outDir = join(folder, 'dist');
+    await build({ ...BUILD, root, build: { ...BUILD.build, outDir, emptyOutDir: true } });
+    return serveAndOpen(outDir, opening);
+  });
+}
+
+const BUILD: InlineConfig = {
+  logLevel: 'error',
+  resolve: { conditions: ['source', 'module', 'browser', 'import', 'default'] },
+  build: { outDir: 'dist', minify: false, reportCompressedSize: false, target: 'esnext' },
+};
+
+/** What has to be undone, in the order in which it was done. */
+type Closers = (() => unknown)[];
+
+async function withFolder(open: (folder: string, opening: Closers) => Promise<Page>): Promise<OpenPage> {
   const folder = await mkdtemp(join(tmpdir(), 'tempered-page-'));
-  const closers: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })];
+  const opening: Closers = [() => rm(folder, { recursive: true, force: true })];
   const close = async () => {
-    for (const closer of closers.reverse()) await closer();
+    for (const closer of opening.reverse()) await closer();
   };
   try {
-    await bundle(entry, folder);
-    const server = await serveFolder(join(folder, 'dist'));
-    closers.push(() => server.close());
-    const browser: Browser = await chromium.launch({ executablePath, args: FLAGS });
-    closers.push(() => browser.close());
-    const page = await browser.newPage();
-    page.on('pageerror', (error) => console.error(`page: ${error.message}`));
-    page.on('console', (message) => {
-      if (message.type() === 'error') console.error(`page: ${message.text()}`);
-    });
-    await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
-    await page.waitForFunction('globalThis.ready === true', undefined, { timeout: 60_000 });
-    return { page, close };
+    return { page: await open(folder, opening), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function bundle(entry: string, folder: string): Promise<void> {
-  await writeFile(join(folder, 'main.ts'), `import ${JSON.stringify(entry)};`);
-  await writeFile(
-    join(folder, 'index.html'),
-    '<!doctype html><meta charset="utf-8"><title>test page</title><link rel="icon" href="data:,">' +
-      '<script type="module" src="/main.ts"></script>',
-  );
-  await build({
-    configFile: false,
-    root: folder,
-    logLevel: 'error',
-    resolve: { conditions: ['source', 'module', 'browser', 'import', 'default'] },
-    worker: { format: 'es' },
-    build: { outDir: 'dist', minify: false, reportCompressedSize: false, target: 'esnext' },
+async function serveAndOpen(root: string, opening: Closers): Promise<Page> {
+  const server = await serveFolder(root);
+  opening.push(() => server.close());
+  const browser: Browser = await chromium.launch({ executablePath, args: FLAGS });
+  opening.push(() => browser.close());
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => console.error(`page: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') console.error(`page: ${message.text()}`);
   });
+  await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
+  return page;
 }
 
 /** Serves files with the headers that give a page shared memory, and with it threads. */
