@@ -1,7 +1,8 @@
-export { GraphBuilder, type Slicing } from './builder.ts';
+export { type AttributeInput, GraphBuilder, type Slicing } from './builder.ts';
 export { decompose } from './decompose.ts';
 export { type DifferentiateOptions, differentiate, resolveNames } from './differentiate.ts';
 export { ModelError, ShapeError, UnsupportedOpError } from './errors.ts';
+export type { ExternalDataReader } from './external-data.ts';
 export { type GradientOptions, gradient } from './gradient.ts';
 export * from './graph.ts';
 export { parameterNames } from './parameters.ts';

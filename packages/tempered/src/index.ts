@@ -32,6 +32,7 @@ export {
   CIFAR100_CLASSES,
   type CifarName,
   type CifarOptions,
+  type CifarSplit,
   cifarDataset,
   cifarFromArchive,
 } from './data/cifar.ts';
@@ -99,6 +100,7 @@ export {
   type CreateModelOptions,
   createModel,
 } from './models/architectures/index.ts';
+export type { Chunk } from './models/batching.ts';
 export {
   type AppliedModel,
   Classifier,
@@ -106,9 +108,10 @@ export {
   type ModelDescription,
   type ProgramContext,
 } from './models/classifier.ts';
+export type { Network } from './models/layers.ts';
 export { type ReadModelOptions, readModel, writeModelFile } from './models/load.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
-export type { ObjectiveName } from './objectives/objectives.ts';
+export { type Objective, type ObjectiveName, objectives } from './objectives/objectives.ts';
 export type { Norm } from './optimize/ball.ts';
 export {
   type OptimizationStep,

@@ -3,13 +3,30 @@ export { cacheFolder } from './data/node/cache-folder.ts';
 export { type FetchOptions, fetchDataset } from './data/node/fetch.ts';
 export { type LoadOptions, loadDataset, type Split } from './data/node/load.ts';
 export { type FetchableName, SOURCES, type SourceFile, type Sources } from './data/node/sources.ts';
+export type { Outline } from './image/mask-outline.ts';
 export { type AnimationOptions, decodeImage, encodeAnimation, encodePng } from './image/node/encode.ts';
 export * from './index.ts';
 export { type LoadClassifierOptions, loadClassifier } from './models/node/load.ts';
 export { renderStudyReport } from './report/study-report.ts';
-export type { ModelResult, StudyResult } from './report/study-result.ts';
+export type {
+  AccuracyAtEpsilon as StudyAccuracyAtEpsilon,
+  AccuracyResult,
+  AttributionExample,
+  AttributionResult,
+  EpochResult,
+  ExampleResult,
+  LargeEpsilonResult,
+  ModelExample,
+  ModelName,
+  ModelResult,
+  Picture,
+  Prediction,
+  StudyResult,
+  TraversalResult,
+} from './report/study-result.ts';
 export { checkpointFile } from './runs/checkpoint-file.ts';
-export type { Manifest } from './runs/manifest.ts';
+export type { CsvValue } from './runs/csv.ts';
+export type { Json, Manifest } from './runs/manifest.ts';
 export { type ManifestStart, openRun, type Run, type StepOptions } from './runs/run.ts';
 export { createNodeRuntime, type NodeRuntimeOptions } from './runtime/node/node-runtime.ts';
 export { type Preset, type StudyConfiguration, studyConfiguration } from './study/configuration.ts';

@@ -4,7 +4,7 @@
  */
 import { ShapeError } from '../errors.ts';
 import type { NumericArray } from '../evaluate/array.ts';
-import { type Attribute, type DataType, describeNode, type Node, type Tensor } from '../graph.ts';
+import { type Attribute, describeNode, type Node, type Tensor } from '../graph.ts';
 import type { Value, ValueType } from '../value.ts';
 
 export type AttributeKind = Exclude<Attribute['kind'], 'reference'>;
@@ -106,5 +106,3 @@ export const likeInput = (context: InferContext, index = 0): ValueType => {
   const { dtype, shape } = required(context, index);
   return { dtype, shape };
 };
-
-export type { DataType };

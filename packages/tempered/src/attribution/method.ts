@@ -19,17 +19,14 @@ export const plainGradient = (): AttributionMethod => ({ name: 'gradient' });
 /** Input ⊙ gradient: the first-order share of each input. Shrikumar et al. 2016. */
 export const gradientTimesInput = (): AttributionMethod => ({ name: 'gradient-times-input' });
 
-/**
- * Mean gradient at noisy copies of the input. Smilkov et al. 2017.
- *
- * @param options.samples default 50
- * @param options.sigma standard deviation of the noise as a share of the input's range (largest minus smallest value); default 0.15
- */
+/** Mean gradient at noisy copies of the input. Smilkov et al. 2017. */
 export const smoothGrad = ({
   samples = 50,
   sigma = 0.15,
 }: {
+  /** Default 50. */
   samples?: number;
+  /** Standard deviation of the noise as a share of the input's range (largest minus smallest value). Default 0.15. */
   sigma?: number;
 } = {}): AttributionMethod => ({
   name: 'smoothgrad',
@@ -40,14 +37,13 @@ export const smoothGrad = ({
 /**
  * (x − baseline) ⊙ mean gradient along the straight line between them. Sundararajan et al. 2017, eq. 1, by the midpoint
  * rule, which on piecewise linear networks is more exact than Gauss–Legendre with as many points.
- *
- * @param options.steps gradients along the line; default 50
- * @param options.baseline default black (zeros); `mean` is each channel's mean over the image
  */
 export const integratedGradients = ({
   steps = 50,
   baseline = 'black',
 }: {
+  /** Gradients along the line. Default 50. */
   steps?: number;
+  /** Default black (zeros); `mean` is each channel's mean over the image. */
   baseline?: Baseline;
 } = {}): AttributionMethod => ({ name: 'integrated-gradients', steps, baseline });
