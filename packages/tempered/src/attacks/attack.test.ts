@@ -136,7 +136,7 @@ describe('perturb', () => {
       "class 4 is out of range: 'small' has classes 0 to 3",
     ],
   ])('refuses %s', async (_, over, message) => {
-    const refusal = await perturb(network, fgsm(), { images, labels, epsilon: 0.1, ...over }).catch((error) => error);
+    const refusal = await perturb(network, fgsm(), { images, labels, ...over }).catch((error) => error);
     expect(refusal).toBeInstanceOf(UsageError);
     expect(refusal.message).toBe(message);
   });

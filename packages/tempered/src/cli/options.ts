@@ -47,11 +47,10 @@ export const nameList = (text: string): string[] => text.split(',').map((name) =
 
 /** 1x3x224x224 */
 export function shape(text: string): number[] {
-  const sizes = text.split('x').map(Number);
-  if (sizes.some((size) => !Number.isInteger(size) || size < 1)) {
+  if (!/^[1-9]\d*(x[1-9]\d*)*$/.test(text)) {
     throw new InvalidArgumentError(`'${text}' is not a shape such as 1x3x224x224.`);
   }
-  return sizes;
+  return text.split('x').map(Number);
 }
 
 export interface CommonOptions {

@@ -11,13 +11,18 @@ const USER_ERRORS = [UsageError, DataError, ModelError, ShapeError, UnsupportedO
 export function explainError(error: unknown): { message: string; code: number } {
   if (USER_ERRORS.some((kind) => error instanceof kind)) return { message: (error as Error).message, code: 2 };
   if (error instanceof DeviceError) return { message: error.message, code: 1 };
-  if (isFileError(error)) return { message: `${fileReason(error.code)}: ${error.path}`, code: 2 };
+  if (isFileError(error)) {
+    const reason = fileReason(error.code);
+    return { message: error.path === undefined ? reason : `${reason}: ${error.path}`, code: 2 };
+  }
   if (error instanceof Error && error.name === 'AbortError') return { message: 'Interrupted.', code: 130 };
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: 1 };
 }
 
-function isFileError(error: unknown): error is NodeJS.ErrnoException & { code: string; path: string } {
-  return error instanceof Error && 'code' in error && 'path' in error && typeof error.code === 'string';
+/** Node leaves out the path where a folder was opened like a file. */
+function isFileError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
+  return 'path' in error || error.code === 'EISDIR';
 }
 
 function fileReason(code: string): string {

@@ -207,7 +207,16 @@ function unzip(bytes: Uint8Array, name: string): Record<string, Uint8Array> {
   }
 }
 
-/** A .npz archive of the arrays, deflated. */
-export function writeNpz(arrays: Readonly<Record<string, NpyArray>>): Uint8Array {
-  return zipSync(Object.fromEntries(Object.entries(arrays).map(([name, array]) => [`${name}.npy`, writeNpy(array)])));
+export interface WriteNpzOptions {
+  /** Deflates the arrays. Default: true. Weights hardly shrink, and take seconds to deflate. */
+  compress?: boolean;
+}
+
+/** A .npz archive of the arrays. */
+export function writeNpz(
+  arrays: Readonly<Record<string, NpyArray>>,
+  { compress = true }: WriteNpzOptions = {},
+): Uint8Array {
+  const files = Object.entries(arrays).map(([name, array]) => [`${name}.npy`, writeNpy(array)] as const);
+  return zipSync(Object.fromEntries(files), { level: compress ? 6 : 0 });
 }

@@ -32,21 +32,18 @@ function encode({ parameters, optimizer, best, epoch, history }: Checkpoint): Ui
     JSON.stringify({ epoch, history, best: { epoch: best.epoch, score: best.score } }),
   );
   arrays.progress = { shape: [text.length], data: text };
-  return writeNpz(arrays);
+  return writeNpz(arrays, { compress: false });
 }
 
 function decode(bytes: Uint8Array, path: string): Checkpoint {
   const groups: Record<(typeof GROUPS)[number], Weights> = { parameters: {}, optimizer: {}, best: {} };
   const arrays = parseNpz(bytes, path);
-  const progress = arrays.get('progress')?.data;
-  if (!(progress instanceof Uint8Array))
-    throw new DataError(`${path} is not a checkpoint of Tempered; delete it to start anew`);
+  const { epoch, history, best } = decodeProgress(arrays.get('progress')?.data, path);
   for (const [key, { shape, data }] of arrays) {
     const group = GROUPS.find((name) => key.startsWith(`${name}/`));
     if (group === undefined || !(data instanceof Float32Array)) continue;
     groups[group][decodeURIComponent(key.slice(group.length + 1))] = { dtype: 'float32', shape, data };
   }
-  const { epoch, history, best } = JSON.parse(new TextDecoder().decode(progress));
   return {
     epoch,
     history,
@@ -54,4 +51,26 @@ function decode(bytes: Uint8Array, path: string): Checkpoint {
     optimizer: groups.optimizer,
     best: { ...best, parameters: groups.best },
   };
+}
+
+type Progress = Pick<Checkpoint, 'epoch' | 'history'> & { best: Omit<Checkpoint['best'], 'parameters'> };
+
+function decodeProgress(data: NpyArray['data'] | undefined, path: string): Progress {
+  const progress = data instanceof Uint8Array ? parseJson(new TextDecoder().decode(data)) : undefined;
+  if (!isProgress(progress)) throw new DataError(`${path} is not a checkpoint of Tempered; delete it to start anew`);
+  return progress;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Enough to tell our own file from another: only `save` writes it, as a whole. */
+function isProgress(value: unknown): value is Progress {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'epoch' in value && 'best' in value && 'history' in value && Array.isArray(value.history);
 }

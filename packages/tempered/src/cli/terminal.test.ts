@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { DataError, DeviceError, UsageError } from '../errors.ts';
+import { explainError, runCommand } from './terminal.ts';
+
+const fileError = (code: string, path?: string) =>
+  Object.assign(new Error(`${code}: no`), { code, ...(path && { path }) });
+
+describe('explainError', () => {
+  it.each<[unknown, string, number]>([
+    [new UsageError('ε must be 0 or more'), 'ε must be 0 or more', 2],
+    [new DataError('wrong checksum'), 'wrong checksum', 2],
+    [new ModelError('no ONNX model'), 'no ONNX model', 2],
+    [new ShapeError('rank 3'), 'rank 3', 2],
+    [new UnsupportedOpError('Foo', 'no rule for Foo'), 'no rule for Foo', 2],
+    [new DeviceError('no adapter'), 'no adapter', 1],
+    [fileError('ENOENT', 'a.onnx'), 'There is no such file or folder: a.onnx', 2],
+    [fileError('EACCES', '/out'), 'No permission to read or write: /out', 2],
+    [fileError('EROFS', '/out'), 'No permission to read or write: /out', 2],
+    [fileError('EISDIR', '/out'), 'This is a folder, not a file: /out', 2],
+    [fileError('EISDIR'), 'This is a folder, not a file', 2],
+    [fileError('ENOSPC', '/out'), 'Cannot read or write (ENOSPC): /out', 2],
+    [new DOMException('Interrupted.', 'AbortError'), 'Interrupted.', 130],
+    ['thrown', 'thrown', 1],
+  ])('%s', (error, message, code) => {
+    expect(explainError(error)).toEqual({ message, code });
+  });
+
+  it('tells of files as Node reports them', async () => {
+    const error = await readFile(tmpdir()).catch((reason) => reason);
+    expect(explainError(error)).toMatchObject({
+      message: expect.stringMatching(/^This is a folder, not a file/),
+      code: 2,
+    });
+  });
+
+  it('shows where an error of ours came from', () => {
+    const { message, code } = explainError(new TypeError('x is undefined'));
+    expect(message).toMatch(/TypeError: x is undefined\n\s+at /);
+    expect(code).toBe(1);
+  });
+});
+
+describe('runCommand', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    process.exitCode = undefined;
+  });
+
+  const written = (stream: NodeJS.WriteStream) => {
+    const lines: string[] = [];
+    vi.spyOn(stream, 'write').mockImplementation((text) => {
+      lines.push(String(text));
+      return true;
+    });
+    return lines;
+  };
+
+  it('prints results to standard output and progress to standard error, a line a stage where there is no terminal', async () => {
+    const [out, err] = [written(process.stdout), written(process.stderr)];
+    await runCommand(async ({ print, onProgress }) => {
+      for (const stage of ['read', 'attack']) for (const done of [1, 2]) onProgress({ stage, done, total: 2 });
+      print('done');
+    });
+    expect([out, err]).toEqual([['done\n'], ['read\n', 'attack\n']]);
+    expect(process.exitCode).toBeUndefined();
+  });
+
+  it('turns a mistake into one line and exit code 2', async () => {
+    const err = written(process.stderr);
+    await runCommand(() => Promise.reject(new UsageError('ε must be 0 or more')));
+    expect(err).toEqual(['error: ε must be 0 or more\n']);
+    expect(process.exitCode).toBe(2);
+  });
+
+  it('stops the work at Ctrl-C, and takes its handlers away again', async () => {
+    const err = written(process.stderr);
+    const before = process.listenerCount('SIGINT');
+    await runCommand(async ({ signal }) => {
+      process.emit('SIGINT');
+      signal.throwIfAborted();
+    });
+    expect(err).toEqual(['Interrupted.\n']);
+    expect(process.exitCode).toBe(130);
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
