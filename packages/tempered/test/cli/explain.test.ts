@@ -16,7 +16,7 @@ const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8')
 
 describe('of an image', () => {
   it('writes three files, of the shapes of the input', async () => {
-    const pixels = Uint8Array.from({ length: 20 * 24 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));
+    const pixels = Uint8ClampedArray.from({ length: 20 * 24 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));
     const image = await folder.write('image.png', await encodePng({ width: 24, height: 20, data: pixels }));
     const model = await folder.write('small.onnx', smallClassifier());
     const args = ['explain', model, '--input', image, '--method', 'integrated-gradients', '--steps', '8'];
