@@ -14,7 +14,9 @@ export function forwardFlops(model, batch) {
     const [output, weight] = [node.outputs[0] ?? '', node.inputs[1] ?? ''];
     if (node.op === 'Conv') return total + 2 * size(g.value(output).shape) * size(g.value(weight).shape.slice(1));
     if (node.op === 'Gemm' || node.op === 'MatMul') {
-      return total + (2 * size(g.value(output).shape) * size(g.value(weight).shape)) / (g.value(output).shape.at(-1) ?? 1);
+      return (
+        total + (2 * size(g.value(output).shape) * size(g.value(weight).shape)) / (g.value(output).shape.at(-1) ?? 1)
+      );
     }
     return total;
   }, 0);

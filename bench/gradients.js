@@ -35,7 +35,14 @@ async function pgdStep(runtime, name, batch) {
   return {
     flops: 2 * forwardFlops(model, batch),
     run: async () => {
-      ({ x } = await takeSteps(step, { start: x, origin: images, target, epsilon: 8 / 255, stepSize: 2 / 255, steps: 1 }));
+      ({ x } = await takeSteps(step, {
+        start: x,
+        origin: images,
+        target,
+        epsilon: 8 / 255,
+        stepSize: 2 / 255,
+        steps: 1,
+      }));
     },
   };
 }
@@ -62,7 +69,14 @@ async function adversarialTrainingStep(runtime, name, batch) {
     flops: (2 * attack.steps + 3) * forwardFlops(model, batch),
     run: async () => {
       const start = await uploadImages(runtime, shape);
-      const { x } = await takeSteps(step, { start, origin, target, epsilon: 8 / 255, stepSize: 2 / 255, steps: attack.steps });
+      const { x } = await takeSteps(step, {
+        start,
+        origin,
+        target,
+        epsilon: 8 / 255,
+        stepSize: 2 / 255,
+        steps: attack.steps,
+      });
       count += 1;
       await update.run({ x, target, step: count, learningRate: 1e-4 });
       x.release();
@@ -72,7 +86,10 @@ async function adversarialTrainingStep(runtime, name, batch) {
 
 /** @param {number} batch */
 const targets = (batch) => {
-  const { shape, data } = oneHot(Array.from({ length: batch }, (_, i) => i % 10), 10);
+  const { shape, data } = oneHot(
+    Array.from({ length: batch }, (_, i) => i % 10),
+    10,
+  );
   return { dtype: /** @type {const} */ ('float32'), shape, data };
 };
 
@@ -92,7 +109,11 @@ export async function gradientFigures(runtime) {
     'PGD step, CIFAR ResNet-18, batch 32': await pgdStep(runtime, 'CIFAR ResNet-18', 32),
     'PGD step, MNIST CNN, batch 1': await pgdStep(runtime, 'MNIST CNN', 1),
     'PGD step, MNIST CNN, batch 50': await pgdStep(runtime, 'MNIST CNN', 50),
-    'adversarial training step (PGD-7), CIFAR ResNet-18, batch 32': await adversarialTrainingStep(runtime, 'CIFAR ResNet-18', 32),
+    'adversarial training step (PGD-7), CIFAR ResNet-18, batch 32': await adversarialTrainingStep(
+      runtime,
+      'CIFAR ResNet-18',
+      32,
+    ),
     'adversarial training step (PGD-7), MNIST CNN, batch 50': await adversarialTrainingStep(runtime, 'MNIST CNN', 50),
   };
   const yardstick = await matmulYardstick(runtime);

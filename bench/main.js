@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { compileSteps, takeSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { oneHot } from '../packages/tempered/dist/models/batching.js';
 import { Classifier } from '../packages/tempered/dist/models/classifier.js';
 import { writeModelFile } from '../packages/tempered/dist/models/load.js';
+import { compileSteps, takeSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { createNodeRuntime } from '../packages/tempered/dist/runtime/node/node-runtime.js';
 import { gradientFigures, modelOf } from './gradients.js';
 
@@ -20,15 +20,21 @@ console.log(`${runtime.description}, Node ${process.version}`);
 const gradients = await gradientFigures(runtime);
 console.log(`\n1024³ matrix product: ${gradients.matmulGflops.toFixed(0)} GFLOP/s`);
 for (const { name, milliseconds, gflops, share } of gradients.rows) {
-  console.log(`${name.padEnd(62)} ${milliseconds.toFixed(1).padStart(8)} ms ${gflops.toFixed(0).padStart(5)} GFLOP/s  ${share.toFixed(2)} of the product's rate`);
+  console.log(
+    `${name.padEnd(62)} ${milliseconds.toFixed(1).padStart(8)} ms ${gflops.toFixed(0).padStart(5)} GFLOP/s  ${share.toFixed(2)} of the product's rate`,
+  );
 }
 
 const memory = await memoryOverSteps(1000);
-console.log(`\nresident memory over 1,000 PGD steps (MNIST CNN, batch 1): ${memory.map((mb) => mb.toFixed(0)).join(', ')} MB after 0, 250, 500, 750, 1,000`);
+console.log(
+  `\nresident memory over 1,000 PGD steps (MNIST CNN, batch 1): ${memory.map((mb) => mb.toFixed(0)).join(', ')} MB after 0, 250, 500, 750, 1,000`,
+);
 await runtime.close();
 
 const start = startUp();
-console.log(`start of the process to the first gradient of a ${start.megabytes.toFixed(0)} MB ResNet-18 file: ${start.seconds.map((s) => s.toFixed(2)).join(', ')} s`);
+console.log(
+  `start of the process to the first gradient of a ${start.megabytes.toFixed(0)} MB ResNet-18 file: ${start.seconds.map((s) => s.toFixed(2)).join(', ')} s`,
+);
 
 if (values.json) writeFileSync(values.json, `${JSON.stringify({ device, gradients, memory, start }, undefined, 2)}\n`);
 
@@ -42,7 +48,14 @@ async function memoryOverSteps(steps) {
   const { shape: size, data } = oneHot([3], 10);
   let x = await image();
   const run = async (/** @type {number} */ count) => {
-    ({ x } = await takeSteps(step, { start: x, origin, target: { dtype: 'float32', shape: size, data }, epsilon: 0.3, stepSize: 0.01, steps: count }));
+    ({ x } = await takeSteps(step, {
+      start: x,
+      origin,
+      target: { dtype: 'float32', shape: size, data },
+      epsilon: 0.3,
+      stepSize: 0.01,
+      steps: count,
+    }));
     return process.memoryUsage().rss / 2 ** 20;
   };
   const samples = [await run(50)];
@@ -57,7 +70,9 @@ function startUp() {
     const path = join(folder, 'resnet18.onnx');
     writeFileSync(path, bytes);
     const script = fileURLToPath(new URL('./first-gradient.js', import.meta.url));
-    const seconds = [0, 1, 2].map(() => Number(execFileSync(process.execPath, [script, path, device], { encoding: 'utf8' })) / 1000);
+    const seconds = [0, 1, 2].map(
+      () => Number(execFileSync(process.execPath, [script, path, device], { encoding: 'utf8' })) / 1000,
+    );
     return { megabytes: bytes.length / 1e6, seconds };
   } finally {
     rmSync(folder, { recursive: true });

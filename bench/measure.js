@@ -13,11 +13,16 @@ export async function matmulYardstick(runtime) {
   g.output(g.matmul(/** @type {any} */ (a), /** @type {any} */ (b)), 'product');
   const program = await runtime.compile(writeModel(g.graph), { label: 'matmul' });
   const data = Float32Array.from({ length: SIDE * SIDE }, (_, i) => Math.sin(i));
-  const [left, right] = await Promise.all([0, 1].map(() => runtime.upload({ dtype: 'float32', shape: [SIDE, SIDE], data })));
+  const [left, right] = await Promise.all(
+    [0, 1].map(() => runtime.upload({ dtype: 'float32', shape: [SIDE, SIDE], data })),
+  );
   return {
     flops: 2 * SIDE ** 3,
     run: async () => {
-      const { kept } = await program.run({ a: /** @type {any} */ (left), b: /** @type {any} */ (right) }, { fetch: [], keep: ['product'] });
+      const { kept } = await program.run(
+        { a: /** @type {any} */ (left), b: /** @type {any} */ (right) },
+        { fetch: [], keep: ['product'] },
+      );
       kept.product?.release();
     },
   };
@@ -40,6 +45,9 @@ export async function medians(tasks, rounds) {
     }
   }
   return Object.fromEntries(
-    Object.entries(times).map(([name, values]) => [name, values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN]),
+    Object.entries(times).map(([name, values]) => [
+      name,
+      values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN,
+    ]),
   );
 }
