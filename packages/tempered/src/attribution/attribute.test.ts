@@ -237,6 +237,11 @@ describe('attribute', () => {
     },
   );
 
+  it.each([plainGradient(), smoothGrad(), integratedGradients()])('of no images is empty: $name', async (method) => {
+    const { attributions, output } = await attribute(smooth, { images: noiseImages(0, SHAPE), method });
+    expect([attributions.shape, output.length]).toEqual([[0, ...SHAPE], 0]);
+  });
+
   it('stops when asked, reports its progress, and releases what it placed with the engine', async () => {
     const { runtime: watched, live } = trackTensors(runtime);
     const classifier = new Classifier(smooth.description, watched);

@@ -1,15 +1,14 @@
-import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
-import { checkBatchSize, defaultBatchSize, feed, floats, oneHot } from '../models/batching.ts';
-import { type Classifier, type ClassifierProgram, checkImages, type ProgramContext } from '../models/classifier.ts';
+import { checkBatchSize, chunks, defaultBatchSize } from '../models/batching.ts';
+import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
-import { objectives } from '../objectives/objectives.ts';
 import { checkLabels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
-import { createRandom } from '../random.ts';
-import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
+import { createRandom, type Random } from '../random.ts';
 import { rows, type Tensor, zeros } from '../tensor.ts';
+import { gradientsAt, valuesAt } from './at-images.ts';
 import { resolveBaseline } from './baseline.ts';
+import { compileMeanGradient, type Path } from './mean-gradient.ts';
 import type { AttributionMethod, Explained } from './method.ts';
 
 export interface AttributeOptions extends Work {
@@ -58,155 +57,76 @@ export async function attribute(classifier: Classifier, options: AttributeOption
     images,
     method,
     of = 'logit',
-    batchSize = defaultBatchSize(classifier.inputShape),
+    batchSize = defaultBatchSize(classifier.description),
     signal,
     onProgress,
   } = options;
   checkImages(classifier, images);
   checkBatchSize(batchSize);
   checkMethod(method, images);
-  const targets = await resolveTargets(classifier, options);
-  const count = images.shape[0]!;
-  const points = pointsPerImage(method);
-  const noisy = method.name === 'smoothgrad' && method.sigma > 0;
-  const batch = Math.max(1, Math.min(batchSize, points));
-  const program = await classifier.program(`mean gradient ${of} ${noisy}`, batch, (context) =>
-    writeMeanGradient(context, classifier, of, noisy),
-  );
-  const value = await classifier.program(`value ${of}`, 1, (context) => writeValue(context, classifier, of));
-  const attributions = zeros(images.shape);
-  const output = new Float32Array(count);
-  const completeness: Completeness[] = [];
-  for (let i = 0; i < count; i++) {
-    signal?.throwIfAborted();
-    const image = rows(images, i, i + 1);
-    const target = feed(oneHot([targets[i]!], classifier.classes.length));
-    const path = pathOf(method, image, createRandom(options.seed ?? 0, 'smoothgrad', i));
-    const mean = await meanGradient(program, { image, target, path, points, batch });
-    const factor = factorOf(method, image);
-    const result = attributions.data.subarray(i * image.data.length, (i + 1) * image.data.length);
-    for (let k = 0; k < result.length; k++) result[k] = mean[k]! * (factor ? factor[k]! : 1);
-    output[i] = await valueAt(value, image, target);
-    if (method.name === 'integrated-gradients') {
-      const base = await valueAt(value, resolveBaseline(method.baseline, image), target);
-      completeness.push(completenessOf(result, output[i]! - base));
-    }
-    onProgress?.({ stage: method.name, done: i + 1, total: count });
+  const targets = await resolveTargets(classifier, options, batchSize);
+  const at = { targets, of, batchSize, signal };
+  if (!isAverage(method)) {
+    const { values, gradients } = await gradientsAt(classifier, { ...at, images, onProgress });
+    if (method.name === 'gradient-times-input') multiply(gradients.data, images.data);
+    return { attributions: gradients, targets, output: values };
   }
-  return { attributions, targets, output, completeness: completeness.length > 0 ? completeness : undefined };
+  const attributions = await meanGradients(classifier, method, { ...options, of, batchSize }, targets);
+  const output = await valuesAt(classifier, { ...at, images });
+  if (method.name === 'smoothgrad') return { attributions, targets, output };
+  const baselines = zeros(images.shape);
+  for (const [i, image] of eachImage(images).entries())
+    baselines.data.set(resolveBaseline(method.baseline, image).data, i * image.data.length);
+  const differences = images.data.map((x, k) => x - baselines.data[k]!);
+  multiply(attributions.data, differences);
+  const atBaselines = await valuesAt(classifier, { ...at, images: baselines });
+  const completeness = eachImage(attributions).map(({ data }, i) => completenessOf(data, output[i]! - atBaselines[i]!));
+  return { attributions, targets, output, completeness };
 }
 
-/** Where the gradient is taken: origin + position · (image − origin) + noise, for each point. */
-interface Path {
-  /** Start of the line; the image itself when there is no line. */
-  origin: Tensor;
-  position(point: number): number;
-  /** Adds the noise of the next point. */
-  noise?: (into: Float32Array) => void;
-}
+type Average = Extract<AttributionMethod, { name: 'smoothgrad' | 'integrated-gradients' }>;
 
-function pointsPerImage(method: AttributionMethod): number {
-  if (method.name === 'smoothgrad') return method.samples;
-  return method.name === 'integrated-gradients' ? method.steps : 1;
-}
+const isAverage = (method: AttributionMethod): method is Average =>
+  method.name === 'smoothgrad' || method.name === 'integrated-gradients';
 
-function pathOf(method: AttributionMethod, image: Tensor, random: ReturnType<typeof createRandom>): Path {
-  if (method.name === 'integrated-gradients') {
-    return { origin: resolveBaseline(method.baseline, image), position: (point) => (point + 0.5) / method.steps };
-  }
-  if (method.name === 'smoothgrad' && method.sigma > 0) {
-    const range = image.data.reduce((a, b) => Math.max(a, b)) - image.data.reduce((a, b) => Math.min(a, b));
-    return { origin: image, position: () => 1, noise: (into) => random.fillNormal(into, 0, method.sigma * range) };
-  }
-  return { origin: image, position: () => 1 };
-}
-
-/** What the mean gradient is multiplied by, elementwise. */
-function factorOf(method: AttributionMethod, image: Tensor): Float32Array | undefined {
-  if (method.name === 'gradient-times-input') return image.data;
-  if (method.name !== 'integrated-gradients') return undefined;
-  const baseline = resolveBaseline(method.baseline, image).data;
-  return image.data.map((x, k) => x - baseline[k]!);
-}
-
-/** Sums gradients over the points of a path, a batch at a time; the sum stays with the engine. */
-async function meanGradient(
-  program: ClassifierProgram,
-  {
-    image,
-    target,
-    path,
-    points,
-    batch,
-  }: { image: Tensor; target: HostTensor; path: Path; points: number; batch: number },
-): Promise<Float32Array> {
-  const size = image.data.length;
-  let total: HostTensor | ResidentTensor = feed(zeros(image.shape));
-  try {
-    for (let start = 0; start < points; start += batch) {
-      const used = Math.min(batch, points - start);
-      // Unused places repeat the last point: elsewhere, such as at the baseline, a gradient may not be finite.
-      const positions = Float32Array.from({ length: batch }, (_, i) => path.position(start + Math.min(i, used - 1)));
-      const weights = Float32Array.from({ length: batch }, (_, i) => (i < used ? 1 / points : 0));
-      const noise = path.noise && zeros([batch, ...image.shape.slice(1)]);
-      for (let i = 0; noise && i < used; i++) path.noise?.(noise.data.subarray(i * size, (i + 1) * size));
-      const { kept } = await program.run(
-        {
-          image: feed(image),
-          origin: feed(path.origin),
-          target,
-          position: { dtype: 'float32', shape: [batch], data: positions },
-          weight: { dtype: 'float32', shape: [batch], data: weights },
-          ...(noise && { noise: feed(noise) }),
-          total,
-        },
-        { fetch: [], keep: ['total_next'] },
-      );
-      if ('resident' in total) total.release();
-      total = kept.total_next!;
-    }
-    return 'resident' in total ? floats(await total.read()) : floats(total);
-  } finally {
-    if ('resident' in total) total.release();
-  }
-}
-
-function writeMeanGradient(
-  { g, batch, model }: ProgramContext,
+/** The mean gradient of each image over the points of the method. */
+async function meanGradients(
   classifier: Classifier,
-  of: Explained,
-  noisy: boolean,
-): void {
-  const shape = [1, ...classifier.inputShape];
-  const spread = [batch, ...classifier.inputShape.map(() => 1)];
-  const image = g.input('image', 'float32', shape);
-  const origin = g.input('origin', 'float32', shape);
-  const target = g.input('target', 'float32', [1, classifier.classes.length]);
-  const position = g.reshape(g.input('position', 'float32', [batch]), spread);
-  const weight = g.reshape(g.input('weight', 'float32', [batch]), spread);
-  const total = g.input('total', 'float32', shape);
-  const onLine = g.add(origin, g.mul(position, g.sub(image, origin)));
-  const x = noisy ? g.add(onLine, g.input('noise', 'float32', [batch, ...classifier.inputShape])) : onLine;
-  const value = explained(g, model(x).logits, target, of);
-  const [dx] = gradient(g, { of: value, wrt: [x] });
-  g.output(g.add(total, g.reduceSum(g.mul(dx!, weight), [0], true)), 'total_next');
+  method: Average,
+  { images, of, seed = 0, batchSize, signal, onProgress }: AttributeOptions & { of: Explained; batchSize: number },
+  targets: Int32Array,
+): Promise<Tensor> {
+  const points = method.name === 'smoothgrad' ? method.samples : method.steps;
+  const { batch } = chunks(points, batchSize);
+  const noisy = method.name === 'smoothgrad' && method.sigma > 0;
+  const meanGradient = await compileMeanGradient(classifier, { of, noisy, batch });
+  const result = zeros(images.shape);
+  for (const [i, image] of eachImage(images).entries()) {
+    signal?.throwIfAborted();
+    const path = pathOf(method, image, createRandom(seed, 'smoothgrad', i));
+    result.data.set(await meanGradient(image, targets[i]!, path), i * image.data.length);
+    onProgress?.({ stage: method.name, done: i + 1, total: targets.length });
+  }
+  return result;
 }
 
-function writeValue({ g, model }: ProgramContext, classifier: Classifier, of: Explained): void {
-  const x = g.input('x', 'float32', [1, ...classifier.inputShape]);
-  const target = g.input('target', 'float32', [1, classifier.classes.length]);
-  g.output(explained(g, model(x).logits, target, of), 'value');
+function pathOf(method: Average, image: Tensor, random: Random): Path {
+  if (method.name === 'integrated-gradients') {
+    const { steps, baseline } = method;
+    return { points: steps, origin: resolveBaseline(baseline, image), position: (point) => (point + 0.5) / steps };
+  }
+  const { samples, sigma } = method;
+  const cloud = { points: samples, origin: image, position: () => 1 };
+  if (sigma === 0) return cloud;
+  const range = image.data.reduce((a, b) => Math.max(a, b)) - image.data.reduce((a, b) => Math.min(a, b));
+  return { ...cloud, noise: (into) => random.fillNormal(into, 0, sigma * range) };
 }
 
-const OBJECTIVE = { logit: 'logit', probability: 'probability', loss: 'cross-entropy' } as const;
+const eachImage = (images: Tensor): Tensor[] =>
+  Array.from({ length: images.shape[0]! }, (_, i) => rows(images, i, i + 1));
 
-function explained(g: GraphBuilder, logits: Value, target: Value, of: Explained): Value {
-  return objectives[OBJECTIVE[of]].build(g, logits, target);
-}
-
-async function valueAt(program: ClassifierProgram, x: Tensor, target: HostTensor): Promise<number> {
-  const { fetched } = await program.run({ x: feed(x), target });
-  return floats(fetched.value!)[0]!;
+function multiply(values: Float32Array, factors: Float32Array): void {
+  for (let k = 0; k < values.length; k++) values[k]! *= factors[k]!;
 }
 
 function completenessOf(attribution: Float32Array, difference: number): Completeness {
@@ -218,8 +138,9 @@ function completenessOf(attribution: Float32Array, difference: number): Complete
 async function resolveTargets(
   classifier: Classifier,
   { images, target, signal }: AttributeOptions,
+  batchSize: number,
 ): Promise<Int32Array> {
-  if (target === undefined) return predict(classifier, images, { signal });
+  if (target === undefined) return predict(classifier, images, { signal, batchSize });
   const count = images.shape[0]!;
   const targets = typeof target === 'number' ? new Array<number>(count).fill(target) : target;
   checkLabels(classifier, targets, count);

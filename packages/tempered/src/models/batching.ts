@@ -1,9 +1,15 @@
 import { UsageError } from '../errors.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
+import type { ModelDescription } from './classifier.ts';
 
-/** Images a run when the caller does not say: enough to fill the cores, but no more than two million values. */
-export function defaultBatchSize(inputShape: readonly number[]): number {
+/**
+ * Images a run when the caller does not say: enough to fill the cores, but no more than two million values. A model
+ * whose inside is made for one batch size gets that.
+ */
+export function defaultBatchSize({ graph, input, inputShape }: ModelDescription): number {
+  const declared = graph.inputs.find(({ name }) => name === input)?.shape?.[0];
+  if (typeof declared === 'number') return declared;
   return Math.max(1, Math.min(50, Math.floor(2 ** 21 / sizeOf(inputShape))));
 }
 

@@ -18,7 +18,7 @@ export interface PredictOptions extends Work {
 export async function predictLogits(
   classifier: Classifier,
   images: Tensor,
-  { batchSize = defaultBatchSize(classifier.inputShape), signal, onProgress }: PredictOptions = {},
+  { batchSize = defaultBatchSize(classifier.description), signal, onProgress }: PredictOptions = {},
 ): Promise<Tensor> {
   checkImages(classifier, images);
   const count = images.shape[0]!;

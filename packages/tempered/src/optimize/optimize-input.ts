@@ -75,7 +75,7 @@ export async function optimizeInput(classifier: Classifier, options: OptimizeInp
   checkOptions(classifier, options);
   const restarts = options.randomStart ? (options.restarts ?? 1) : 1;
   const count = images.shape[0]!;
-  const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.inputShape));
+  const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description));
   const result = {
     images: zeros(images.shape),
     objective: new Float32Array(count),
