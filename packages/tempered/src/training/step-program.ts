@@ -49,11 +49,13 @@ export async function compileTrainingStep(
   model: ModelDescription,
   { optimizer, batchSize, state }: { optimizer: Optimizer; batchSize: number; state: TrainingState },
 ): Promise<TrainingStep> {
-  const form = trainingForm(model);
-  const names = Object.keys(state.parameters);
-  const graph = graphInProgram(
-    specialize(form.graph, { [model.input]: [batchSize, ...model.inputShape] }, { parameters: names }),
+  const specialized = specialize(
+    model.graph,
+    { [model.input]: [batchSize, ...model.inputShape] },
+    { parameters: Object.keys(state.parameters) },
   );
+  const { graph: trainingGraph, statistics } = trainingForm(specialized);
+  const graph = graphInProgram(trainingGraph);
   const g = new GraphBuilder(emptyGraph(`train ${model.name}`));
   const x = g.input('x', 'float32', [batchSize, ...model.inputShape]);
   const target = g.input('target', 'float32', [batchSize, model.classes.length]);
@@ -71,7 +73,7 @@ export async function compileTrainingStep(
   g.output(loss, 'loss');
   g.output(g.reduceSum(g.cast(g.less(margin, g.constant(0)), 'float32'), [0]), 'correct');
 
-  const trained = form.trainable.filter((name) => name in parameters);
+  const trained = trainingForm(model.graph).trainable;
   const gradients = gradient(g, { of: loss, wrt: trained.map((name) => parameters[name]!) });
   const kept: { output: string; group: 'parameters' | 'optimizer'; name: string }[] = [];
   trained.forEach((name, i) => {
@@ -88,8 +90,7 @@ export async function compileTrainingStep(
       keep(value, 'optimizer', slots[k]!);
     });
   });
-  for (const [name, output] of Object.entries(form.statistics))
-    keep(values.get(inProgram(output))!, 'parameters', name);
+  for (const [name, output] of Object.entries(statistics)) keep(values.get(inProgram(output))!, 'parameters', name);
 
   function keep(value: Value, group: 'parameters' | 'optimizer', name: string): void {
     const output = `next/${name}`;
@@ -134,7 +135,7 @@ export async function createTrainingState(
   model: ModelDescription,
   optimizer: Optimizer,
 ): Promise<TrainingState> {
-  const { trainable, statistics } = trainingForm(model);
+  const { trainable, statistics } = trainingForm(model.graph);
   const state: TrainingState = { parameters: {}, optimizer: {} };
   for (const name of [...trainable, ...Object.keys(statistics)]) {
     const { shape, data } = model.graph.initializers.get(name)!;

@@ -1,6 +1,5 @@
 /** @file The training form of a model: which initializers are trained, and batch normalisation with batch statistics. */
 import { type Graph, type Node, parameterNames } from 'onnx-grad';
-import type { ModelDescription } from '../models/classifier.ts';
 import { isPreprocessing } from '../models/load.ts';
 
 export interface TrainingForm {
@@ -11,8 +10,11 @@ export interface TrainingForm {
   readonly statistics: Readonly<Record<string, string>>;
 }
 
-/** Rewrites every BatchNormalization to normalise by the statistics of the batch and to return the running ones. */
-export function trainingForm({ graph }: ModelDescription): TrainingForm {
+/**
+ * Rewrites every BatchNormalization to normalise by the statistics of the batch and to return the running ones. What
+ * comes out can be run where `graph` is specialised: the attribute is that of today's operator set.
+ */
+export function trainingForm(graph: Graph): TrainingForm {
   const statistics: Record<string, string> = {};
   const nodes = graph.nodes.map((node): Node => {
     if (node.op !== 'BatchNormalization' || node.domain !== '') return node;
