@@ -92,8 +92,8 @@ export interface PerturbOptions extends Work {
   /** Radius of the ball, in pixel units. */
   epsilon: number;
   seed?: number;
-  /** Number of the first image in its data set, so that results do not depend on how a set is cut. Default 0. */
-  firstImage?: number;
+  /** Number of each image in its data set, so that results do not depend on how a set is cut. Default 0, 1, 2 ... */
+  imageNumbers?: ArrayLike<number>;
   batchSize?: number;
 }
 

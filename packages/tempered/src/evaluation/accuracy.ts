@@ -70,7 +70,11 @@ export async function accuracyUnderAttack(
   const { images, labels } = allOf(dataset);
   const predictions = await predict(classifier, images, { signal, batchSize });
   const right = Uint32Array.from(labels.keys()).filter((i) => predictions[i] === labels[i]);
-  const attacked = { images: takeRows(images, right), labels: Int32Array.from(right, (i) => labels[i]!) };
+  const attacked = {
+    images: takeRows(images, right),
+    labels: Int32Array.from(right, (i) => labels[i]!),
+    imageNumbers: right,
+  };
   const results: AccuracyAtEpsilon[] = [];
   for (const [index, epsilon] of epsilons.entries()) {
     const standing = await countStanding(epsilon, index);

@@ -62,7 +62,12 @@ describe('optimizeInput', () => {
     const whole = await run(over);
     const one = await run({ ...over, batchSize: 1 });
     expect(one.images.data).toEqual(whole.images.data);
-    const later = await run({ ...over, images: rows(images, 3, 5), labels: labels.subarray(3, 5), firstImage: 3 });
+    const later = await run({
+      ...over,
+      images: rows(images, 3, 5),
+      labels: labels.subarray(3, 5),
+      imageNumbers: [3, 4],
+    });
     expect(later.images.data).toEqual(rows(whole.images, 3, 5).data);
     const other = await run({ ...over, seed: 1 });
     expect(difference(other.images.data, whole.images.data)).toBeGreaterThan(0.05);
@@ -210,6 +215,7 @@ describe('optimizeInput', () => {
     ['no restart', { restarts: 0 }, /^restarts must be a whole number, 1 or more, not 0$/],
     ['no batch', { batchSize: 0 }, /^the batch size must be a whole number, 1 or more, not 0$/],
     ['too few labels', { labels: [1] }, /^7 images were given with 1 labels$/],
+    ['too few numbers', { imageNumbers: [1] }, /^7 images were given with 1 numbers$/],
     ['no such class', { labels: labels.map((k) => k + 1) }, /^class 5 is out of range: 'small' has classes 0 to 4$/],
     [
       'another size',

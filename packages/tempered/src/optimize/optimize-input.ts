@@ -31,8 +31,8 @@ export interface OptimizeInputOptions extends Work {
   /** Return the last iterate, or the best one seen: first by success, then by objective. Default `'last'`. */
   keep?: 'last' | 'best';
   seed?: number;
-  /** Number of the first image in its data set: random starts depend on (seed, image number, restart) alone. Default 0. */
-  firstImage?: number;
+  /** Number of each image in its data set: random starts depend on (seed, image number, restart) alone. Default 0, 1, 2 ... */
+  imageNumbers?: ArrayLike<number>;
   batchSize?: number;
   /** Called before every step with the objective of each image of the chunk; `read` brings the iterate back. */
   onStep?: (step: OptimizationStep) => void | Promise<void>;
@@ -150,13 +150,14 @@ export function randomStart(
   origin: Tensor,
   chunk: Chunk,
   restart: number,
-  { norm, epsilon, seed = 0, firstImage = 0 }: Pick<OptimizeInputOptions, 'norm' | 'epsilon' | 'seed' | 'firstImage'>,
+  { norm, epsilon, seed = 0, imageNumbers }: Pick<OptimizeInputOptions, 'norm' | 'epsilon' | 'seed' | 'imageNumbers'>,
 ): Tensor {
   const start = { shape: origin.shape, data: origin.data.slice() };
   const size = sizeOf(origin.shape.slice(1));
   const delta = new Float32Array(size);
   for (let row = 0; row < chunk.end - chunk.start; row++) {
-    const random = createRandom(seed, 'start', firstImage + chunk.start + row, restart);
+    const index = chunk.start + row;
+    const random = createRandom(seed, 'start', imageNumbers ? imageNumbers[index]! : index, restart);
     balls[norm].randomPoint(delta, epsilon, random);
     const base = row * size;
     for (let i = 0; i < size; i++) {
@@ -190,7 +191,7 @@ async function reportStep(
 
 function checkOptions(
   classifier: Classifier,
-  { images, labels, epsilon, stepSize, steps, restarts = 1 }: OptimizeInputOptions,
+  { images, labels, epsilon, stepSize, steps, restarts = 1, imageNumbers }: OptimizeInputOptions,
 ): void {
   checkEpsilon(epsilon);
   if (!(stepSize >= 0 && stepSize < Number.POSITIVE_INFINITY))
@@ -200,6 +201,8 @@ function checkOptions(
   if (!Number.isInteger(restarts) || restarts < 1)
     throw new UsageError(`restarts must be a whole number, 1 or more, not ${restarts}`);
   checkLabels(classifier, labels, images.shape[0]!);
+  if (imageNumbers !== undefined && imageNumbers.length !== labels.length)
+    throw new UsageError(`${labels.length} images were given with ${imageNumbers.length} numbers`);
 }
 
 /** Throws a UsageError unless a radius is a number of 0 or more. */

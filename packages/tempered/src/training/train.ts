@@ -185,8 +185,7 @@ async function trainEpoch(
     const progress = done / (epochs * perEpoch);
     rate = learningRate * rateFactor(schedule, progress);
     const x =
-      attacker &&
-      (await attackBatch(live, attacker, fed, target, { progress, seed, firstImage: done * batchSize, signal }));
+      attacker && (await attackBatch(live, attacker, fed, target, { progress, seed, seen: done * batchSize, signal }));
     const result = await step
       .run({ x: x ?? feed(fed), target, step: done + 1, learningRate: rate })
       .finally(() => x?.release());
@@ -213,17 +212,14 @@ async function attackBatch(
   { programs, attack, epsilon: finalEpsilon, warmup }: NonNullable<Attacker>,
   images: Tensor,
   target: ReturnType<typeof feed>,
-  {
-    progress,
-    seed,
-    firstImage,
-    signal,
-  }: { progress: number; seed: number; firstImage: number; signal: AbortSignal | undefined },
+  { progress, seed, seen, signal }: { progress: number; seed: number; seen: number; signal: AbortSignal | undefined },
 ): Promise<ResidentTensor> {
   const epsilon = warmup > 0 ? finalEpsilon * Math.min(1, progress / warmup) : finalEpsilon;
   const chunk = { start: 0, end: images.shape[0]! };
+  // Counted through the whole training, so that no image starts twice from the same point.
+  const imageNumbers = Array.from({ length: chunk.end }, (_, i) => seen + i);
   const start = attack.randomStart
-    ? randomStart(images, chunk, 0, { norm: attack.norm, epsilon, seed, firstImage })
+    ? randomStart(images, chunk, 0, { norm: attack.norm, epsilon, seed, imageNumbers })
     : images;
   const origin = await live.runtime.upload(feed(images));
   try {
