@@ -45,7 +45,8 @@ describe('Node runtime', () => {
 
   it('keeps memory flat over 1,000 runs', async () => {
     const runtime = await createNodeRuntime({ threads: 1 });
-    const size = 64;
+    // One tensor kept by every run would be 256 MiB; what waits for the garbage collector is far less.
+    const size = 256;
     const program = await runtime.compile(productModel());
     const a = { dtype: 'float32', shape: [size, size], data: new Float32Array(size * size) } as const;
     const runMany = async (count: number) => {
@@ -58,7 +59,7 @@ describe('Node runtime', () => {
     const before = await runMany(300);
     const after = await runMany(1000);
     await runtime.close();
-    expect((after - before) / 2 ** 20).toBeLessThan(20);
+    expect((after - before) / 2 ** 20).toBeLessThan(100);
   });
 
   it('releases the sessions of released programs', async () => {
