@@ -70,7 +70,15 @@ export function evaluateCommand(): Command {
           checkFit(classifier, dataset);
           return accuracyUnderAttack(classifier, { dataset, attack, epsilons, seed, signal, onProgress });
         });
-        const result = { model: path, data, split, count: results[0]?.count, attack, seed, results };
+        const result = {
+          model: path,
+          data,
+          split,
+          count: results[0]?.count,
+          attack,
+          seed,
+          results: results.map(({ lower, upper, ...row }) => ({ ...row, interval: [lower, upper] })),
+        };
         const rows = results.map((row) => [
           epsilon(row.epsilon),
           percent(row.accuracy),

@@ -63,6 +63,7 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   expect(results.map((row: { correct: number }) => row.correct)).toEqual(correct);
   expect(results.map((row: { accuracy: number }) => row.accuracy)).toEqual(correct.map((n) => n / COUNT));
   // Clopper–Pearson in closed form, where all are right.
-  expect(results[0]).toMatchObject({ accuracy: 1, count: COUNT, upper: 1 });
-  expect(results[0].lower).toBeCloseTo(0.025 ** (1 / COUNT), 6);
+  expect(results[0]).toMatchObject({ accuracy: 1, count: COUNT });
+  expect(results[0].interval[1]).toBe(1);
+  expect(results[0].interval[0]).toBeCloseTo(0.025 ** (1 / COUNT), 6);
 });
