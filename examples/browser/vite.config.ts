@@ -8,4 +8,11 @@ export default defineConfig({
   preview: { headers },
   worker: { format: 'es' },
   build: { target: 'esnext' },
+  // The development server must leave the package's worker files where they are, and prepare what they import.
+  optimizeDeps: {
+    exclude: ['tempered'],
+    include: ['onnxruntime-web/wasm', 'onnxruntime-web/webgpu', '@stdlib/stats-base-dists-beta-quantile'].map(
+      (dependency) => `tempered > ${dependency}`,
+    ),
+  },
 });
