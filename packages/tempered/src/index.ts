@@ -68,6 +68,7 @@ export {
   parseNpy,
   parseNpz,
   type WriteNpyOptions,
+  type WriteNpzOptions,
   writeNpy,
   writeNpz,
 } from './data/npy.ts';
