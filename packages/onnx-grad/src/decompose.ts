@@ -1,5 +1,5 @@
 import { GraphBuilder } from './builder.ts';
-import { type Graph, type Node, sizeOf } from './graph.ts';
+import { copyGraph, type Graph, type Node, sizeOf } from './graph.ts';
 import { operators } from './operators/index.ts';
 import { type AxisSlice, slicesOf } from './operators/indexing.ts';
 import type { LRNAttributes } from './operators/local-response.ts';
@@ -81,13 +81,7 @@ const sameShape = (a: Value, b: Value): boolean => a.shape.join() === b.shape.jo
  * const bytes = writeModel(decompose(differentiate(graph, { wrt: 'all' })));
  */
 export function decompose(graph: Graph): Graph {
-  const copy: Graph = {
-    ...graph,
-    inputs: [...graph.inputs],
-    outputs: [...graph.outputs],
-    initializers: new Map(graph.initializers),
-    nodes: [...graph.nodes],
-  };
+  const copy = copyGraph(graph);
   const g = new GraphBuilder(copy);
   for (const node of copy.nodes.splice(0)) {
     const decomposition = node.domain === '' ? decompositions[node.op] : undefined;

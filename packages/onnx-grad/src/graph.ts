@@ -122,3 +122,14 @@ export function emptyGraph(name: string): Graph {
     functions: [],
   };
 }
+
+/** A copy whose lists can be appended to; nodes and tensors are shared with the original. */
+export function copyGraph(graph: Graph): Graph {
+  return {
+    ...graph,
+    inputs: [...graph.inputs],
+    outputs: [...graph.outputs],
+    initializers: new Map(graph.initializers),
+    nodes: [...graph.nodes],
+  };
+}

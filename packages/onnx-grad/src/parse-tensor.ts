@@ -47,38 +47,33 @@ function fromBytes(bytes: Uint8Array, dtype: DataType, size: number, what: strin
   return new ArrayType(new Uint8Array(bytes).buffer, 0, size);
 }
 
-/** Small integers and 16-bit floats share int32_data, unsigned ones uint64_data. */
-function fromFields(proto: TensorProto, dtype: Exclude<DataType, 'string'>, size: number, what: string): TensorData {
-  switch (dtype) {
-    case 'float32':
-      return Float32Array.from(counted(proto.floatData, size, what));
-    case 'float64':
-      return Float64Array.from(counted(proto.doubleData, size, what));
-    case 'int64':
-      return BigInt64Array.from(counted(proto.int64Data, size, what));
-    case 'uint64':
-      return BigUint64Array.from(counted(proto.uint64Data, size, what));
-    case 'uint32':
-      return Uint32Array.from(counted(proto.uint64Data, size, what), Number);
-    case 'int32':
-      return Int32Array.from(counted(proto.int32Data, size, what));
-    case 'int16':
-      return Int16Array.from(counted(proto.int32Data, size, what));
-    case 'int8':
-      return Int8Array.from(counted(proto.int32Data, size, what));
-    case 'uint16':
-    case 'float16':
-    case 'bfloat16':
-      return Uint16Array.from(counted(proto.int32Data, size, what));
-    case 'uint8':
-    case 'bool':
-      return Uint8Array.from(counted(proto.int32Data, size, what));
-  }
-}
+/** The field of a TensorProto that holds the elements of each type. */
+const FIELDS = {
+  float32: 'floatData',
+  float64: 'doubleData',
+  float16: 'int32Data',
+  bfloat16: 'int32Data',
+  int8: 'int32Data',
+  int16: 'int32Data',
+  int32: 'int32Data',
+  int64: 'int64Data',
+  uint8: 'int32Data',
+  uint16: 'int32Data',
+  uint32: 'uint64Data',
+  uint64: 'uint64Data',
+  bool: 'int32Data',
+} as const satisfies Record<Exclude<DataType, 'string'>, keyof TensorProto>;
 
-function counted<T>(elements: readonly T[], size: number, what: string): readonly T[] {
+function fromFields(proto: TensorProto, dtype: Exclude<DataType, 'string'>, size: number, what: string): TensorData {
+  const elements: readonly (number | bigint)[] = proto[FIELDS[dtype]];
   checkCount(elements.length, size, what);
-  return elements;
+  if (dtype === 'int64') return BigInt64Array.from(elements, BigInt);
+  if (dtype === 'uint64') return BigUint64Array.from(elements, BigInt);
+  const data = new ARRAY_TYPES[dtype](size);
+  elements.forEach((element, i) => {
+    data[i] = Number(element);
+  });
+  return data;
 }
 
 function checkCount(count: number, size: number, what: string): void {
