@@ -2,7 +2,7 @@
 import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import { checkEpsilon, checkLabels, optimizeInput } from '../optimize/optimize-input.ts';
+import { checkEpsilon, checkLabels, checkPixels, optimizeInput } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor } from '../tensor.ts';
 
@@ -16,7 +16,8 @@ export interface Attack {
   readonly randomStart: boolean;
   readonly restarts: number;
   readonly loss: 'cross-entropy' | 'margin';
-  readonly keep: 'last' | 'best';
+  /** Return the last iterate, or of all that were seen the worst for the classifier. */
+  readonly keep: 'last' | 'worst';
   /** Drive the image toward the labels given to `perturb` instead of away from them. */
   readonly targeted: boolean;
 }
@@ -51,7 +52,7 @@ export interface PgdOptions extends FgsmOptions {
   randomStart?: boolean;
   /** Default 1. */
   restarts?: number;
-  /** Default `'last'`, as in the papers; `'best'` is never weaker. */
+  /** Default `'last'`, as in the papers; `'worst'` is never weaker. */
   keep?: Attack['keep'];
 }
 
@@ -105,6 +106,8 @@ export interface Perturbed {
   readonly predictions: Int32Array;
   /** Length of each perturbation under the attack's norm, in double precision, [N]. */
   readonly distance: Float64Array;
+  /** How many images had a gradient of exactly 0 where the attack started: a saturated loss; `loss: 'margin'` helps. */
+  readonly zeroGradients: number;
   readonly forwards: number;
   readonly gradients: number;
 }
@@ -112,30 +115,34 @@ export interface Perturbed {
 /**
  * Attacks images. ε = 0 returns them unchanged.
  *
- * @throws UsageError when ε is negative, or images or labels do not fit the classifier
+ * @throws UsageError when ε is negative, images or labels do not fit the classifier, or pixels lie outside [0, 1]; DataError
+ *   when the classifier's logits are not finite
  * @example
  * const { success } = await perturb(classifier, pgd({ steps: 40 }), { images, labels, epsilon: 0.3 });
  */
 export async function perturb(classifier: Classifier, attack: Attack, options: PerturbOptions): Promise<Perturbed> {
-  const { images, labels, epsilon, signal } = options;
+  const { images, labels, epsilon, batchSize, imageNumbers, signal } = options;
   checkImages(classifier, images);
+  checkPixels(images, imageNumbers);
   checkEpsilon(epsilon);
   checkLabels(classifier, labels, images.shape[0]!);
-  const { adversarial, forwards, gradients } = await search(classifier, attack, options);
-  const predictions = await predict(classifier, adversarial, { batchSize: options.batchSize, signal });
+  const { adversarial, zeroGradients, forwards, gradients } = await search(classifier, attack, options);
+  const predictions = await predict(classifier, adversarial, { batchSize, imageNumbers, signal });
   const count = images.shape[0]!;
   const distance = Float64Array.from({ length: count }, (_, i) =>
     balls[attack.norm].distance(rows(adversarial, i, i + 1).data, rows(images, i, i + 1).data),
   );
   const success = Uint8Array.from(predictions, (k, i) => Number((k === labels[i]) === attack.targeted));
-  return { adversarial, success, predictions, distance, forwards: forwards + count, gradients };
+  return { adversarial, success, predictions, distance, zeroGradients, forwards: forwards + count, gradients };
 }
 
 async function search(classifier: Classifier, attack: Attack, options: PerturbOptions) {
   const { images, epsilon } = options;
-  if (epsilon === 0) return { adversarial: { ...images, data: images.data.slice() }, forwards: 0, gradients: 0 };
+  if (epsilon === 0)
+    return { adversarial: { ...images, data: images.data.slice() }, zeroGradients: 0, forwards: 0, gradients: 0 };
   const {
     images: adversarial,
+    zeroGradients,
     forwards,
     gradients,
   } = await optimizeInput(classifier, {
@@ -149,5 +156,5 @@ async function search(classifier: Classifier, attack: Attack, options: PerturbOp
     restarts: attack.restarts,
     keep: attack.keep,
   });
-  return { adversarial, forwards, gradients };
+  return { adversarial, zeroGradients, forwards, gradients };
 }

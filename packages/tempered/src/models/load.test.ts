@@ -240,18 +240,18 @@ describe('a model whose own names are those of programs', () => {
     'total_next',
     'logits_out',
     'loss',
-    'best_x',
+    'worst_x',
     'x_next',
     'origin',
   ])("runs with a value called '%s'", async (name) => {
     const g = new GraphBuilder(emptyGraph('named'));
     const input = g.input('input', 'float32', [1, 2]);
     const weight = g.parameter('epsilon', { dtype: 'float32', shape: [2, 2], data: Float32Array.of(1, 0, 0, 1) });
-    const logits = g.rename(g.matmul(g.rename(g.tanh(input), name), weight), 'best_value');
+    const logits = g.rename(g.matmul(g.rename(g.tanh(input), name), weight), 'worst_value');
     g.graph.inputs = [{ name: 'input', dtype: 'float32', shape: ['N', 2] }];
     g.output(logits);
     const classifier = new Classifier(
-      readModel(writeModel({ ...g.graph, outputs: [{ name: 'best_value', dtype: 'float32', shape: ['N', 2] }] })),
+      readModel(writeModel({ ...g.graph, outputs: [{ name: 'worst_value', dtype: 'float32', shape: ['N', 2] }] })),
       runtime,
     );
     const result = await optimizeInput(classifier, {
@@ -262,7 +262,7 @@ describe('a model whose own names are those of programs', () => {
       epsilon: 0.1,
       stepSize: 0.1,
       steps: 1,
-      keep: 'best',
+      keep: 'worst',
     });
     expect([...result.images.data]).toEqual([expect.closeTo(0.4, 6), expect.closeTo(0.5, 6)]);
   });

@@ -1,3 +1,4 @@
+import { DataError } from '../errors.ts';
 import type { Work } from '../progress.ts';
 import { type Tensor, zeros } from '../tensor.ts';
 import { chunks, defaultBatchSize, feed, floats, padRows } from './batching.ts';
@@ -6,6 +7,8 @@ import { type Classifier, checkImages } from './classifier.ts';
 export interface PredictOptions extends Work {
   /** Images a run; default: at most 50, fewer for large images. */
   batchSize?: number;
+  /** What errors call the images. Default 0, 1, 2 ... */
+  imageNumbers?: ArrayLike<number>;
 }
 
 /**
@@ -13,18 +16,18 @@ export interface PredictOptions extends Work {
  *
  * @param images [N, C, H, W] in [0, 1]
  * @returns [N, K]
- * @throws UsageError when the images do not fit the classifier
+ * @throws UsageError when the images do not fit the classifier; DataError when a logit is not finite
  */
 export async function predictLogits(
   classifier: Classifier,
   images: Tensor,
-  { batchSize = defaultBatchSize(classifier.description), signal, onProgress }: PredictOptions = {},
+  { batchSize = defaultBatchSize(classifier.description), signal, onProgress, imageNumbers }: PredictOptions = {},
 ): Promise<Tensor> {
   checkImages(classifier, images);
   const count = images.shape[0]!;
   const classes = classifier.classes.length;
   const result = zeros([count, classes]);
-  const plan = chunks(count, batchSize);
+  const plan = chunks(count, batchSize, classifier.description);
   const program = await classifier.program('logits', plan.batch, ({ g, batch, model }) => {
     const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
     g.output(model(x).logits, 'logits_out');
@@ -33,6 +36,13 @@ export async function predictLogits(
     signal?.throwIfAborted();
     const { fetched } = await program.run({ x: feed(padRows(images, chunk, plan.batch)) });
     const logits = floats(fetched.logits_out!).subarray(0, (chunk.end - chunk.start) * classes);
+    const bad = logits.findIndex((logit) => !Number.isFinite(logit));
+    if (bad >= 0) {
+      const row = chunk.start + Math.floor(bad / classes);
+      throw new DataError(
+        `'${classifier.description.name}' gives the logit ${logits[bad]} for image ${imageNumbers?.[row] ?? row}: no prediction can be read from that`,
+      );
+    }
     result.data.set(logits, chunk.start * classes);
     onProgress?.({ stage: 'predict', done: chunk.end, total: count });
   }

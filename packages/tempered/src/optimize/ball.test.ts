@@ -150,3 +150,35 @@ describe.each(['linf', 'l2'] as const)('%s ball', (norm) => {
     expect(balls[norm].distance(a, b)).toBe(norm === 'linf' ? 0.5 : Math.sqrt(0.3125));
   });
 });
+
+it.each(['linf', 'l2'] as const)('a gradient that is not finite leaves the step finite (%s)', async (norm) => {
+  const gradient = Float32Array.of(
+    Number.POSITIVE_INFINITY,
+    -1,
+    0,
+    Number.NaN,
+    Number.NEGATIVE_INFINITY,
+    1,
+    0,
+    0,
+    3,
+    0,
+    0,
+    Number.NaN,
+  );
+  const x = new Float32Array(2 * SIZE).fill(0.5);
+  const { stepped } = await evaluate(norm, { x, origin: x, gradient, epsilon: 1, size: 0.1 });
+  const moves = stepped.map((values) => values.map((value) => Math.round((value - 0.5) * 1e4) / 1e3));
+  const half = Math.round(1e3 / Math.SQRT2) / 1e3;
+  expect(moves).toEqual(
+    norm === 'linf'
+      ? [
+          [1, -1, 0, 0, -1, 1],
+          [0, 0, 1, 0, 0, 0],
+        ]
+      : [
+          [half, 0, 0, 0, -half, 0],
+          [0, 0, 1, 0, 0, 0],
+        ],
+  );
+});

@@ -6,7 +6,7 @@ export type Norm = 'linf' | 'l2';
 
 /** A ball of radius ε around each image, intersected with the box [0, 1]. */
 export interface Ball {
-  /** x moved by `size` in the direction of steepest ascent of the linearised objective under this norm. */
+  /** x moved by `size` in the direction of steepest ascent of the linearised objective under this norm; finite for any gradient. */
   step(g: GraphBuilder, x: Value, gradient: Value, size: Value): Value;
   /** The point of the ball around `origin` nearest to x in the l2 sense, then clipped to [0, 1]. */
   project(g: GraphBuilder, x: Value, origin: Value, epsilon: Value): Value;
@@ -16,7 +16,14 @@ export interface Ball {
   distance(a: Float32Array, b: Float32Array): number;
 }
 
-const perImage = (x: Value): number[] => x.shape.map((_, axis) => axis).slice(1);
+/** The axes of one image: all but the first. */
+export const perImage = (x: Value): number[] => x.shape.map((_, axis) => axis).slice(1);
+
+/** Entries without a value count as 0, infinite ones as the largest number, so that one of them does not spoil the step of its image. */
+function finite(g: GraphBuilder, gradient: Value): Value {
+  const numbers = g.mask(g.greaterOrEqual(g.abs(gradient), g.constant(0)), gradient);
+  return g.op('Clip', [numbers, g.constant(-3e38), g.constant(3e38)]);
+}
 
 /** ‖x‖₂ of each image, [N, 1, 1, 1]. */
 function norm2(g: GraphBuilder, x: Value): Value {
@@ -26,6 +33,7 @@ function norm2(g: GraphBuilder, x: Value): Value {
 const clipToBox = (g: GraphBuilder, x: Value): Value => g.op('Clip', [x, g.constant(0), g.constant(1)]);
 
 const linf: Ball = {
+  // The sign, two comparisons, is 0 where the gradient has no value.
   step: (g, x, gradient, size) => g.add(x, g.mul(size, g.sign(gradient))),
   project: (g, x, origin, epsilon) => clipToBox(g, g.min(g.max(x, g.sub(origin, epsilon)), g.add(origin, epsilon))),
   randomPoint: (delta, epsilon, random) => random.fillUniform(delta, -epsilon, epsilon),
@@ -34,8 +42,9 @@ const linf: Ball = {
 
 const l2: Ball = {
   step: (g, x, gradient, size) => {
-    const top = g.reduceMax(g.abs(gradient), perImage(gradient), true);
-    const scaled = g.div(gradient, g.max(top, g.constant(1e-30)));
+    const ascent = finite(g, gradient);
+    const top = g.reduceMax(g.abs(ascent), perImage(ascent), true);
+    const scaled = g.div(ascent, g.max(top, g.constant(1e-30)));
     return g.add(x, g.mul(size, g.div(scaled, g.max(norm2(g, scaled), g.constant(1e-12)))));
   },
   project: (g, x, origin, epsilon) => {

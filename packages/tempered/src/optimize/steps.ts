@@ -5,14 +5,14 @@ import type { Classifier, ClassifierProgram, ProgramContext } from '../models/cl
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
-import { balls, type Norm } from './ball.ts';
+import { balls, type Norm, perImage } from './ball.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
 export interface StepOptions {
   objective?: ObjectiveName;
   goal: 'away' | 'toward';
   norm: Norm;
-  keep?: 'last' | 'best';
+  keep?: 'last' | 'worst';
 }
 
 export interface StepPrograms {
@@ -29,7 +29,7 @@ export async function compileSteps(classifier: Classifier, options: StepOptions,
   };
 }
 
-/** x → x_next: objective, gradient, step and projection in one graph, and the best iterate so far when it is kept. */
+/** x → x_next: objective, gradient, step and projection in one graph, and the worst iterate so far (worst for the classifier) when it is kept. */
 function writeStep(context: ProgramContext, classifier: Classifier, options: StepOptions): void {
   const { g, batch } = context;
   const { norm, goal, keep } = options;
@@ -44,23 +44,25 @@ function writeStep(context: ProgramContext, classifier: Classifier, options: Ste
   const ball = balls[norm];
   g.output(ball.project(g, ball.step(g, x, direction, stepSize), origin, epsilon), 'x_next');
   g.output(value, 'objective');
-  if (keep === 'best')
-    writeBest(g, x, value, success, options, ['best_x_next', 'best_value_next', 'best_success_next']);
+  const moves = g.reduceMax(g.abs(g.sign(direction)), perImage(direction));
+  g.output(g.cast(g.less(moves, g.constant(0.5)), 'float32'), 'stuck');
+  if (keep === 'worst')
+    writeWorst(g, x, value, success, options, ['worst_x_next', 'worst_value_next', 'worst_success_next']);
 }
 
-/** The result: the last iterate or the best one, its objective, success and logits. */
+/** The result: the last iterate or the worst one, its objective, success and logits. */
 function writeFinal(context: ProgramContext, classifier: Classifier, options: StepOptions): void {
   const { g, batch } = context;
   const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
-  if (options.keep !== 'best') {
+  if (options.keep !== 'worst') {
     const { value, success, logits } = writeObjective(context, classifier, options, x);
     writeResult(g, x, value, success, logits);
     return;
   }
   const { value, success } = writeObjective(context, classifier, options, x);
-  const best = writeBest(g, x, value, success, options);
-  const { logits } = context.model(best.x);
-  writeResult(g, best.x, best.value, best.success, logits);
+  const worst = writeWorst(g, x, value, success, options);
+  const { logits } = context.model(worst.x);
+  writeResult(g, worst.x, worst.value, worst.success, logits);
 }
 
 function writeResult(g: GraphBuilder, x: Value, value: Value, success: Value, logits: Value): void {
@@ -85,11 +87,11 @@ function writeObjective(
   return { value, success: g.cast(success, 'float32'), logits };
 }
 
-const BEST_INPUTS = ['best_x', 'best_value', 'best_success'] as const;
-const BEST_OUTPUTS = ['best_x_next', 'best_value_next', 'best_success_next'];
+const WORST_INPUTS = ['worst_x', 'worst_value', 'worst_success'] as const;
+const WORST_OUTPUTS = ['worst_x_next', 'worst_value_next', 'worst_success_next'];
 
-/** Replaces the best iterate where the present one is better: success first, then the objective. */
-function writeBest(
+/** Replaces the worst iterate where the present one is better: success first, then the objective. */
+function writeWorst(
   g: GraphBuilder,
   x: Value,
   value: Value,
@@ -97,42 +99,45 @@ function writeBest(
   options: StepOptions,
   outputs?: readonly string[],
 ): { x: Value; value: Value; success: Value } {
-  const [bestX, bestValue, bestSuccess] = [
-    g.input(BEST_INPUTS[0], 'float32', x.shape),
-    g.input(BEST_INPUTS[1], 'float32', value.shape),
-    g.input(BEST_INPUTS[2], 'float32', success.shape),
+  const [worstX, worstValue, worstSuccess] = [
+    g.input(WORST_INPUTS[0], 'float32', x.shape),
+    g.input(WORST_INPUTS[1], 'float32', value.shape),
+    g.input(WORST_INPUTS[2], 'float32', success.shape),
   ];
-  const farther = rises(options) === options.goal ? g.greater(value, bestValue) : g.less(value, bestValue);
-  const better = g.greater(g.add(g.scale(g.sub(success, bestSuccess), 2), g.cast(farther, 'float32')), g.constant(0.5));
+  const farther = rises(options) === options.goal ? g.greater(value, worstValue) : g.less(value, worstValue);
+  const better = g.greater(
+    g.add(g.scale(g.sub(success, worstSuccess), 2), g.cast(farther, 'float32')),
+    g.constant(0.5),
+  );
   const spread = g.reshape(better, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
-  const best = {
-    x: g.where(spread, x, bestX),
-    value: g.where(better, value, bestValue),
-    success: g.where(better, success, bestSuccess),
+  const worst = {
+    x: g.where(spread, x, worstX),
+    value: g.where(better, value, worstValue),
+    success: g.where(better, success, worstSuccess),
   };
-  for (const [i, name] of (outputs ?? []).entries()) g.output([best.x, best.value, best.success][i]!, name);
-  return best;
+  for (const [i, name] of (outputs ?? []).entries()) g.output([worst.x, worst.value, worst.success][i]!, name);
+  return worst;
 }
 
 export const rises = ({ objective = 'cross-entropy' }: StepOptions): 'away' | 'toward' => objectives[objective].rises;
 
-export type Best = Record<(typeof BEST_INPUTS)[number], ResidentTensor>;
+/** With the engine, except before the first step. */
+export type Worst = Record<(typeof WORST_INPUTS)[number], HostTensor | ResidentTensor>;
 
-/** A best iterate that any other beats: success is below every real one. */
-export async function noBestYet(classifier: Classifier, start: Tensor): Promise<Best> {
-  const count = start.shape[0]!;
-  const none = (): HostTensor => ({ dtype: 'float32', shape: [count], data: new Float32Array(count).fill(-1) });
-  return {
-    best_x: await classifier.runtime.upload(feed(start)),
-    best_value: await classifier.runtime.upload(none()),
-    best_success: await classifier.runtime.upload(none()),
+/** A worst iterate that any other beats: success is below every real one. */
+export function noWorstYet(start: Tensor): Worst {
+  const none: HostTensor = {
+    dtype: 'float32',
+    shape: [start.shape[0]!],
+    data: new Float32Array(start.shape[0]!).fill(-1),
   };
+  return { worst_x: feed(start), worst_value: none, worst_success: none };
 }
 
-const nextBest = (kept: Readonly<Record<string, ResidentTensor>>): Best => ({
-  best_x: kept.best_x_next!,
-  best_value: kept.best_value_next!,
-  best_success: kept.best_success_next!,
+const nextWorst = (kept: Readonly<Record<string, ResidentTensor>>): Worst => ({
+  worst_x: kept.worst_x_next!,
+  worst_value: kept.worst_value_next!,
+  worst_success: kept.worst_success_next!,
 });
 
 export interface TakeStepsOptions {
@@ -144,10 +149,12 @@ export interface TakeStepsOptions {
   epsilon: number;
   stepSize: number;
   steps: number;
-  best?: Best;
+  worst?: Worst;
   signal?: AbortSignal;
   /** Called before each step with the iterate and, on request, its objective. */
   onStep?: (step: number, x: ResidentTensor, objective: HostTensor) => void | Promise<void>;
+  /** Called after the first step with a 1 for every image whose gradient was zero there, [batch]. */
+  onFirst?: (stuck: HostTensor) => void;
   /** Called after each step. */
   onDone?: () => void;
 }
@@ -155,35 +162,52 @@ export interface TakeStepsOptions {
 /** Runs the step program `steps` times; images stay with the engine. The caller releases what is returned. */
 export async function takeSteps(
   program: ClassifierProgram,
-  { start, origin, target, epsilon, stepSize, steps, best: firstBest, signal, onStep, onDone }: TakeStepsOptions,
-): Promise<{ x: ResidentTensor; best: Best | undefined }> {
+  {
+    start,
+    origin,
+    target,
+    epsilon,
+    stepSize,
+    steps,
+    worst: firstWorst,
+    signal,
+    onStep,
+    onFirst,
+    onDone,
+  }: TakeStepsOptions,
+): Promise<{ x: ResidentTensor; worst: Worst | undefined }> {
   const constants = { epsilon: scalar(epsilon), step_size: scalar(stepSize) };
   let x = start;
-  let best = firstBest;
+  let worst = firstWorst;
   try {
     for (let step = 0; step < steps; step++) {
       signal?.throwIfAborted();
+      const first = step === 0 && onFirst !== undefined;
       const { fetched, kept } = await program.run(
-        { x, origin, target, ...constants, ...best },
-        { fetch: onStep ? ['objective'] : [], keep: ['x_next', ...(best ? BEST_OUTPUTS : [])] },
+        { x, origin, target, ...constants, ...worst },
+        {
+          fetch: [...(onStep ? ['objective'] : []), ...(first ? ['stuck'] : [])],
+          keep: ['x_next', ...(worst ? WORST_OUTPUTS : [])],
+        },
       );
-      const next = { x: kept.x_next!, best: best && nextBest(kept) };
+      const next = { x: kept.x_next!, worst: worst && nextWorst(kept) };
       try {
+        if (first) onFirst(fetched.stuck!);
         await onStep?.(step, x, fetched.objective!);
       } finally {
-        release(x, best);
-        ({ x, best } = next);
+        release(x, worst);
+        ({ x, worst } = next);
       }
       onDone?.();
     }
   } catch (error) {
-    release(x, best);
+    release(x, worst);
     throw error;
   }
-  return { x, best };
+  return { x, worst };
 }
 
-/** Frees an iterate and the best one so far. */
-export function release(x: ResidentTensor, best: Best | undefined): void {
-  for (const tensor of [x, ...Object.values(best ?? {})]) tensor.release();
+/** Frees an iterate and the worst one so far, where the engine has it. */
+export function release(x: ResidentTensor, worst: Worst | undefined): void {
+  for (const tensor of [x, ...Object.values(worst ?? {})]) if ('resident' in tensor) tensor.release();
 }
