@@ -40,7 +40,7 @@ async function evaluate(
   withGradients: boolean,
 ): Promise<{ values: Float32Array; gradients: Tensor }> {
   const count = targets.length;
-  const plan = chunks(count, batchSize);
+  const plan = chunks(count, batchSize, classifier.description);
   const program = await classifier.program(`explained ${of} ${withGradients}`, plan.batch, ({ g, batch, model }) => {
     const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
     const target = g.input('target', 'float32', [batch, classifier.classes.length]);

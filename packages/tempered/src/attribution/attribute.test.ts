@@ -226,6 +226,15 @@ describe('SmoothGrad', () => {
 });
 
 describe('attribute', () => {
+  it('gives an image the same map however its data set is cut', async () => {
+    const method = smoothGrad({ samples: 6 });
+    const whole = await attribute(smooth, { images, method, target: 1 });
+    const later = await attribute(smooth, { images: rows(images, 2, 4), method, target: 1, imageNumbers: [2, 3] });
+    expect(later.attributions.data).toEqual(rows(whole.attributions, 2, 4).data);
+    const renumbered = await attribute(smooth, { images: rows(images, 2, 4), method, target: 1 });
+    expect(renumbered.attributions.data).not.toEqual(later.attributions.data);
+  });
+
   it.each([plainGradient(), gradientTimesInput(), smoothGrad({ samples: 7 }), integratedGradients({ steps: 7 })])(
     'gives the same for any batch size: $name',
     async (method) => {
@@ -249,11 +258,13 @@ describe('attribute', () => {
     const done: number[] = [];
     const onProgress = (progress: { done: number; total: number }) => {
       done.push(progress.done);
-      if (progress.done === 2) stop.abort(new Error('enough'));
+      expect(progress.total).toBe(20);
+      // In the middle of the second image.
+      if (progress.done === 7) stop.abort(new Error('enough'));
     };
     const options = { images, method: integratedGradients({ steps: 5 }), batchSize: 2, onProgress };
     await expect(attribute(classifier, { ...options, signal: stop.signal })).rejects.toThrow('enough');
-    expect(done).toEqual([1, 2]);
+    expect(done).toEqual([2, 4, 5, 7]);
     await attribute(classifier, options);
     expect(live.size).toBe(0);
   });
@@ -270,6 +281,12 @@ describe('attribute', () => {
     ['a target between classes', { target: [0, 1.5, 0, 0] }, /^class 1.5 is out of range/],
     ['too few targets', { target: [0] }, /^4 images were given with 1 labels$/],
     ['no batch', { batchSize: 0 }, /^the batch size must be/],
+    [
+      'a pixel that is no number',
+      { images: { ...images, data: images.data.map((x, i) => (i === SIZE ? Number.NaN : x)) } },
+      /^image 1 has the value NaN: it cannot be explained$/,
+    ],
+    ['too few numbers', { imageNumbers: [0] }, /^4 images were given with 1 numbers$/],
     ['images of another size', { images: noiseImages(1, [3]) }, /^images of shape \[1, 3\] do not fit/],
     [
       'a baseline of another size',

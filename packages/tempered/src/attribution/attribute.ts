@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.ts';
-import { checkBatchSize, chunks, defaultBatchSize } from '../models/batching.ts';
+import { checkBatchSize, defaultBatchSize, fixedBatch } from '../models/batching.ts';
 import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { checkLabels } from '../optimize/optimize-input.ts';
@@ -21,6 +21,8 @@ export interface AttributeOptions extends Work {
   of?: Explained;
   /** Of SmoothGrad's noise. Default 0. */
   seed?: number;
+  /** Number of each image in its data set: the noise depends on (seed, image number) alone. Default 0, 1, 2 ... */
+  imageNumbers?: ArrayLike<number>;
   /** Points differentiated in one run; default: at most 50, fewer for large images. The result does not depend on it beyond rounding. */
   batchSize?: number;
 }
@@ -48,7 +50,7 @@ export interface Completeness {
 /**
  * Attributions of images: how much each input value counts for the explained quantity.
  *
- * @throws UsageError when images, target or the method's numbers do not fit
+ * @throws UsageError when images, target or the method's numbers do not fit, or a pixel is not finite
  * @example
  * const { attributions, completeness } = await attribute(classifier, { images, method: integratedGradients({ steps: 100 }) });
  */
@@ -62,6 +64,7 @@ export async function attribute(classifier: Classifier, options: AttributeOption
     onProgress,
   } = options;
   checkImages(classifier, images);
+  checkFinite(options);
   checkBatchSize(batchSize);
   checkMethod(method, images);
   const targets = await resolveTargets(classifier, options, batchSize);
@@ -93,19 +96,29 @@ const isAverage = (method: AttributionMethod): method is Average =>
 async function meanGradients(
   classifier: Classifier,
   method: Average,
-  { images, of, seed = 0, batchSize, signal, onProgress }: AttributeOptions & { of: Explained; batchSize: number },
+  {
+    images,
+    of,
+    seed = 0,
+    imageNumbers,
+    batchSize,
+    signal,
+    onProgress,
+  }: AttributeOptions & { of: Explained; batchSize: number },
   targets: Int32Array,
 ): Promise<Tensor> {
   const points = method.name === 'smoothgrad' ? method.samples : method.steps;
-  const { batch } = chunks(points, batchSize);
+  const batch = fixedBatch(classifier.description) ?? Math.min(points, batchSize);
   const noisy = method.name === 'smoothgrad' && method.sigma > 0;
   const meanGradient = await compileMeanGradient(classifier, { of, noisy, batch });
   const result = zeros(images.shape);
   for (const [i, image] of eachImage(images).entries()) {
-    signal?.throwIfAborted();
-    const path = pathOf(method, image, createRandom(seed, 'smoothgrad', i));
-    result.data.set(await meanGradient(image, targets[i]!, path), i * image.data.length);
-    onProgress?.({ stage: method.name, done: i + 1, total: targets.length });
+    const path = pathOf(method, image, createRandom(seed, 'smoothgrad', imageNumbers?.[i] ?? i));
+    const mean = await meanGradient(image, targets[i]!, path, {
+      signal,
+      onPoints: (done) => onProgress?.({ stage: method.name, done: i * points + done, total: targets.length * points }),
+    });
+    result.data.set(mean, i * image.data.length);
   }
   return result;
 }
@@ -137,14 +150,27 @@ function completenessOf(attribution: Float32Array, difference: number): Complete
 
 async function resolveTargets(
   classifier: Classifier,
-  { images, target, signal }: AttributeOptions,
+  { images, target, imageNumbers, signal }: AttributeOptions,
   batchSize: number,
 ): Promise<Int32Array> {
-  if (target === undefined) return predict(classifier, images, { signal, batchSize });
+  if (target === undefined) return predict(classifier, images, { signal, batchSize, imageNumbers });
   const count = images.shape[0]!;
   const targets = typeof target === 'number' ? new Array<number>(count).fill(target) : target;
   checkLabels(classifier, targets, count);
   return Int32Array.from(targets);
+}
+
+/** A map of numbers that are none would look like a map without relevance. */
+function checkFinite({ images, imageNumbers }: AttributeOptions): void {
+  const count = images.shape[0]!;
+  if (imageNumbers !== undefined && imageNumbers.length !== count)
+    throw new UsageError(`${count} images were given with ${imageNumbers.length} numbers`);
+  const at = images.data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  const image = Math.floor(at / (images.data.length / count));
+  throw new UsageError(
+    `image ${imageNumbers?.[image] ?? image} has the value ${images.data[at]}: it cannot be explained`,
+  );
 }
 
 function checkMethod(method: AttributionMethod, images: Tensor): void {

@@ -2,6 +2,7 @@
 import { gradient } from 'onnx-grad';
 import { feed, floats, oneHot } from '../models/batching.ts';
 import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
+import type { Work } from '../progress.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { type Tensor, zeros } from '../tensor.ts';
 import { explained } from './at-images.ts';
@@ -17,8 +18,13 @@ export interface Path {
   readonly noise?: (into: Float32Array) => void;
 }
 
+interface PointsWork extends Pick<Work, 'signal'> {
+  /** Called after every run with the number of points done. */
+  onPoints?: (done: number) => void;
+}
+
 /** One image [1, ...] and the class explained. */
-export type MeanGradient = (image: Tensor, target: number, path: Path) => Promise<Float32Array>;
+export type MeanGradient = (image: Tensor, target: number, path: Path, work: PointsWork) => Promise<Float32Array>;
 
 /** Compiles the mean gradient for batches of points. The sum stays with the engine until the last batch. */
 export async function compileMeanGradient(
@@ -29,17 +35,26 @@ export async function compileMeanGradient(
     writeMeanGradient(context, classifier, of, noisy),
   );
   const classes = classifier.classes.length;
-  return (image, target, path) => run(program, { image, target: feed(oneHot([target], classes)), path, batch });
+  return (image, target, path, work) =>
+    run(program, { image, target: feed(oneHot([target], classes)), path, batch, ...work });
 }
 
 async function run(
   program: ClassifierProgram,
-  { image, target, path, batch }: { image: Tensor; target: HostTensor; path: Path; batch: number },
+  {
+    image,
+    target,
+    path,
+    batch,
+    signal,
+    onPoints,
+  }: PointsWork & { image: Tensor; target: HostTensor; path: Path; batch: number },
 ): Promise<Float32Array> {
   const size = image.data.length;
   let total: HostTensor | ResidentTensor = feed(zeros(image.shape));
   try {
     for (let start = 0; start < path.points; start += batch) {
+      signal?.throwIfAborted();
       const used = Math.min(batch, path.points - start);
       // Unused places repeat the last point: elsewhere, such as at the baseline, a gradient may not be finite.
       const positions = Float32Array.from({ length: batch }, (_, i) => path.position(start + Math.min(i, used - 1)));
@@ -60,6 +75,7 @@ async function run(
       );
       if ('resident' in total) total.release();
       total = kept.total_next!;
+      onPoints?.(start + used);
     }
     return 'resident' in total ? floats(await total.read()) : floats(total);
   } finally {

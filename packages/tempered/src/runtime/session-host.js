@@ -77,14 +77,10 @@ function createSessionHost(engine) {
 
   /** @param {OrtTensor} tensor */
   const keep = (tensor) => {
+    const dtype = elementType(tensor);
     counter += 1;
     tensors.set(counter, tensor);
-    return {
-      tensor: counter,
-      onGpu: tensor.location === 'gpu-buffer',
-      dtype: elementType(tensor),
-      shape: tensor.dims,
-    };
+    return { tensor: counter, onGpu: tensor.location === 'gpu-buffer', dtype, shape: tensor.dims };
   };
   /** @param {number} id */
   const resident = (id) => {
@@ -114,17 +110,24 @@ function createSessionHost(engine) {
         );
         const session = await program.sessionFor(keepNames);
         const outputs = await session.run(inputs, [...fetch, ...keepNames]);
-        const kept = Object.fromEntries(keepNames.map((name) => [name, keep(output(outputs, name))]));
-        /** @type {ArrayBuffer[]} */
-        const transfer = [];
-        /** @type {Record<string, HostTensor>} */
-        const fetched = {};
-        for (const name of fetch) {
-          const tensor = await toHost(output(outputs, name), false);
-          fetched[name] = tensor;
-          transfer.push(tensor.data.buffer);
+        try {
+          /** @type {ArrayBuffer[]} */
+          const transfer = [];
+          /** @type {Record<string, HostTensor>} */
+          const fetched = {};
+          for (const name of fetch) {
+            const tensor = await toHost(output(outputs, name), false);
+            fetched[name] = tensor;
+            transfer.push(tensor.data.buffer);
+          }
+          // Last, so that nothing that fails before leaves a tensor that no one will release.
+          for (const name of keepNames) elementType(output(outputs, name));
+          const kept = Object.fromEntries(keepNames.map((name) => [name, keep(output(outputs, name))]));
+          return { result: { fetched, kept }, transfer };
+        } catch (error) {
+          for (const tensor of Object.values(outputs)) tensor.dispose();
+          throw error;
         }
-        return { result: { fetched, kept }, transfer };
       }
       case 'upload': {
         const { dtype, data, shape } = request.arguments.tensor;
