@@ -3,14 +3,15 @@ import type { HostTensor } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
 import type { ModelDescription } from './classifier.ts';
 
-/**
- * Images a run when the caller does not say: enough to fill the cores, but no more than two million values. A model
- * whose inside is made for one batch size gets that.
- */
-export function defaultBatchSize({ graph, input, inputShape }: ModelDescription): number {
+/** The one batch size that the inside of a model is made for; most models take any. */
+export function fixedBatch({ graph, input }: ModelDescription): number | undefined {
   const declared = graph.inputs.find(({ name }) => name === input)?.shape?.[0];
-  if (typeof declared === 'number') return declared;
-  return Math.max(1, Math.min(50, Math.floor(2 ** 21 / sizeOf(inputShape))));
+  return typeof declared === 'number' ? declared : undefined;
+}
+
+/** Images a run when the caller does not say: enough to fill the cores, but no more than two million values. */
+export function defaultBatchSize(model: ModelDescription): number {
+  return fixedBatch(model) ?? Math.max(1, Math.min(50, Math.floor(2 ** 21 / sizeOf(model.inputShape))));
 }
 
 /** Throws a UsageError unless a batch size is a whole number above 0. */
@@ -26,12 +27,13 @@ export interface Chunk {
 }
 
 /**
- * Cuts `count` rows into runs of one fixed size, so that one compiled program serves all of them. The last chunk may be
- * shorter; `padRows` fills it up.
+ * Cuts `count` rows into runs of one size, so that one compiled program serves all of them: `batchSize`, or for fewer
+ * rows the next power of two, so that few programs serve all counts. A model made for one batch size always gets that.
+ * The last chunk may be shorter; `padRows` fills it up.
  */
-export function chunks(count: number, batchSize: number): { batch: number; chunks: Chunk[] } {
+export function chunks(count: number, batchSize: number, model: ModelDescription): { batch: number; chunks: Chunk[] } {
   checkBatchSize(batchSize);
-  const batch = Math.max(1, Math.min(batchSize, count));
+  const batch = fixedBatch(model) ?? Math.min(batchSize, 2 ** Math.ceil(Math.log2(Math.max(1, count))));
   const list: Chunk[] = [];
   for (let start = 0; start < count; start += batch) list.push({ start, end: Math.min(start + batch, count) });
   return { batch, chunks: list };

@@ -12,7 +12,7 @@ import {
 } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
 import type { HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from '../runtime/runtime.ts';
-import type { Tensor } from '../tensor.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
 import { graphInProgram, inProgram } from './namespace.ts';
 
 /** What a model's numbers mean. */
@@ -63,8 +63,10 @@ export class Classifier {
   readonly runtime: Runtime;
   /** Parameters that live with the engine and change between runs (a model in training), by initializer name. */
   readonly parameters: Readonly<Record<string, ResidentTensor>>;
-  readonly #programs = new Map<string, Promise<Program>>();
-  readonly #specialized = new Map<number, Graph>();
+  /** The least recently used first. */
+  readonly #programs = new Map<string, CachedProgram>();
+  /** Programs are mostly compiled several at a time for one batch size. */
+  #specialized: { batch: number; graph: Graph } | undefined;
 
   constructor(
     description: ModelDescription,
@@ -86,27 +88,24 @@ export class Classifier {
 
   /**
    * The program that `build` writes for `batch` images, compiled at the first call. `key` names the program: equal keys
-   * must mean equal programs.
+   * must mean equal programs. Only the programs used last are kept; one that was dropped is compiled anew when it runs.
    */
   async program(key: string, batch: number, build: (context: ProgramContext) => void): Promise<ClassifierProgram> {
-    const fullKey = `${batch} ${key}`;
-    let compiled = this.#programs.get(fullKey);
-    if (compiled === undefined) {
-      compiled = this.#compile(key, batch, build);
-      this.#programs.set(fullKey, compiled);
-      compiled.catch(() => this.#programs.delete(fullKey));
-    }
-    const program = await compiled;
+    const use = <T>(work: (program: Program) => Promise<T> | T) =>
+      this.#use(`${batch} ${key}`, () => this.#compile(key, batch, build), work);
+    const inputNames = await use((program) => program.inputNames);
     const own = Object.keys(this.parameters)
       .map((name) => [name, inProgram(name)] as const)
-      .filter(([, input]) => program.inputNames.includes(input));
+      .filter(([, input]) => inputNames.includes(input));
     return {
-      inputNames: program.inputNames,
+      inputNames,
       // Looked up at every run: training replaces the parameters after each step.
       run: (feeds, options) =>
-        program.run(
-          { ...feeds, ...Object.fromEntries(own.map(([name, input]) => [input, this.parameters[name]!])) },
-          options,
+        use((program) =>
+          program.run(
+            { ...feeds, ...Object.fromEntries(own.map(([name, input]) => [input, this.parameters[name]!])) },
+            options,
+          ),
         ),
     };
   }
@@ -115,8 +114,33 @@ export class Classifier {
   async release(): Promise<void> {
     const programs = [...this.#programs.values()];
     this.#programs.clear();
-    for (const outcome of await Promise.allSettled(programs)) {
-      if (outcome.status === 'fulfilled') outcome.value.release();
+    await Promise.all(programs.map(free));
+  }
+
+  /** Hands the program of a key to `work` as the one used last, and keeps it while it works. */
+  async #use<T>(key: string, compile: () => Promise<Program>, work: (program: Program) => Promise<T> | T): Promise<T> {
+    let cached = this.#programs.get(key);
+    if (cached === undefined) {
+      cached = { compiled: compile(), users: 0 };
+      cached.compiled.catch(() => this.#programs.delete(key));
+    }
+    this.#programs.delete(key);
+    this.#programs.set(key, cached);
+    cached.users += 1;
+    try {
+      await this.#dropOldest();
+      return await work(await cached.compiled);
+    } finally {
+      cached.users -= 1;
+    }
+  }
+
+  async #dropOldest(): Promise<void> {
+    for (const [key, cached] of this.#programs) {
+      if (this.#programs.size <= KEPT_PROGRAMS) return;
+      if (cached.users > 0) continue;
+      this.#programs.delete(key);
+      await free(cached);
     }
   }
 
@@ -144,20 +168,33 @@ export class Classifier {
   }
 
   #specialize(batch: number): Graph {
-    let graph = this.#specialized.get(batch);
-    if (graph === undefined) {
-      const { input, inputShape } = this.description;
-      graph = graphInProgram(
-        specialize(
-          this.description.graph,
-          { [input]: [batch, ...inputShape] },
-          { parameters: Object.keys(this.parameters) },
-        ),
-      );
-      this.#specialized.set(batch, graph);
-    }
+    if (this.#specialized?.batch === batch) return this.#specialized.graph;
+    const { input, inputShape } = this.description;
+    const graph = graphInProgram(
+      specialize(
+        this.description.graph,
+        { [input]: [batch, ...inputShape] },
+        { parameters: Object.keys(this.parameters) },
+      ),
+    );
+    this.#specialized = { batch, graph };
     return graph;
   }
+}
+
+/** Enough for an attack and a few explanations of small and full batches; each holds the model's weights once more. */
+const KEPT_PROGRAMS = 16;
+
+interface CachedProgram {
+  readonly compiled: Promise<Program>;
+  /** Runs under way. */
+  users: number;
+}
+
+/** Releases a program once it is compiled; there is nothing to release where that failed. */
+async function free({ compiled }: CachedProgram): Promise<void> {
+  const [outcome] = await Promise.allSettled([compiled]);
+  if (outcome.status === 'fulfilled') outcome.value.release();
 }
 
 function lookUp(values: Map<string, Value>, name: string): Value {
@@ -166,13 +203,26 @@ function lookUp(values: Map<string, Value>, name: string): Value {
   return value;
 }
 
-/** Throws a UsageError unless `images` are [N, ...inputShape]. */
+/** Throws a UsageError unless a model tells at least two classes apart: of one, every prediction is right. */
+export function checkClasses({ name, classes }: ModelDescription): void {
+  if (classes.length < 2)
+    throw new UsageError(
+      `'${name}' has one output an image: attacks and accuracy need a score for each of two classes or more`,
+    );
+}
+
+/** Throws a UsageError unless `images` are [N, ...inputShape], with as many values as that says. */
 export function checkImages(classifier: Classifier, images: Tensor): void {
   const expected = classifier.inputShape;
   const [count, ...shape] = images.shape;
   if (count === undefined || shape.length !== expected.length || shape.some((size, i) => size !== expected[i])) {
     throw new UsageError(
       `images of shape [${images.shape.join(', ')}] do not fit '${classifier.description.name}', which takes [N, ${expected.join(', ')}]`,
+    );
+  }
+  if (images.data.length !== sizeOf(images.shape)) {
+    throw new UsageError(
+      `images of shape [${images.shape.join(', ')}] have ${sizeOf(images.shape)} values, but ${images.data.length} were given`,
     );
   }
 }

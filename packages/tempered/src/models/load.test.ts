@@ -1,5 +1,8 @@
-import { emptyGraph, type Graph, GraphBuilder, ModelError, parseModel, writeModel } from 'onnx-grad';
+import { emptyGraph, type Graph, GraphBuilder, ModelError, parseModel, specialize, writeModel } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { perturb, pgd } from '../attacks/attack.ts';
+import { attribute } from '../attribution/attribute.ts';
+import { integratedGradients } from '../attribution/method.ts';
 import { UsageError } from '../errors.ts';
 import { optimizeInput } from '../optimize/optimize-input.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
@@ -7,7 +10,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
 import { Classifier, type ModelDescription } from './classifier.ts';
 import { type ReadModelOptions, readModel, writeModelFile } from './load.ts';
-import { predictLogits } from './predict.ts';
+import { predictLogits, softmaxRows } from './predict.ts';
 import { affineModel, modelOf, networkModel, noiseImages } from './testing/small-models.ts';
 
 let runtime: Runtime;
@@ -125,14 +128,78 @@ describe('a batch that the exporter fixed', () => {
     expect(await logitsOf(readModel(fileOf(fixed)))).toEqual(await logitsOf(network()));
   });
 
-  it('is kept where something does: images run one at a time', async () => {
+  it('is kept where something does: images run that many at a time, whatever is asked for', async () => {
     const reshaping = modelOf(SHAPE, 4, (g, x) => {
       const weight = g.parameter('w', { dtype: 'float32', shape: [12, 4], data: new Float32Array(48).fill(0.5) });
       return g.rename(g.matmul(g.op('Reshape', [x, g.integers([1, 12])]), weight), 'logits');
     });
     const classifier = new Classifier(readModel(fileOf(fixed, reshaping)), runtime);
     expect((await predictLogits(classifier, images)).shape).toEqual([5, 4]);
-    await expect(predictLogits(classifier, images, { batchSize: 5 })).rejects.toThrow(/axis 0 is 5, not 1/);
+    expect((await predictLogits(classifier, images, { batchSize: 5 })).shape).toEqual([5, 4]);
+  });
+
+  it('serves fewer images than that', async () => {
+    const open = modelOf(SHAPE, 4, (g, x) => {
+      const weights = Float32Array.from({ length: 48 }, (_, i) => Math.sin(i));
+      const weight = g.parameter('w', { dtype: 'float32', shape: [12, 4], data: weights });
+      return g.rename(g.matmul(g.op('Reshape', [x, g.integers([-1, 12])]), weight), 'logits');
+    });
+    const inFours = (graph: Graph): Graph => ({
+      ...graph,
+      inputs: graph.inputs.map((input) => ({ ...input, shape: [4, ...SHAPE] })),
+      outputs: graph.outputs.map((output) => ({ ...output, shape: [4, 4] })),
+      initializers: new Map(
+        [...graph.initializers].map(([name, tensor]) =>
+          tensor.dtype === 'int64' ? [name, { ...tensor, data: BigInt64Array.of(4n, 12n) }] : [name, tensor],
+        ),
+      ),
+    });
+    const classifiers = [fileOf(inFours, open), fileOf(undefined, open)].map(
+      (file) => new Classifier(readModel(file), runtime),
+    );
+    const one = { shape: [1, ...SHAPE], data: images.data.slice(0, 12) };
+    const [logits, openLogits] = await Promise.all(classifiers.map((of) => predictLogits(of, one)));
+    expect(logits).toEqual(openLogits);
+    const attacked = { images: one, labels: [0], epsilon: 0.1 };
+    const [found, openFound] = await Promise.all(classifiers.map((of) => perturb(of, pgd({ steps: 3 }), attacked)));
+    expect(found!.adversarial).toEqual(openFound!.adversarial);
+    const explained = { images: one, target: 1, method: integratedGradients({ steps: 3 }) };
+    const [map, openMap] = await Promise.all(classifiers.map((of) => attribute(of, explained)));
+    const expected = Array.from(openMap!.attributions.data, (value) => expect.closeTo(value, 6));
+    expect([...map!.attributions.data]).toEqual(expected);
+  });
+});
+
+describe('a softmax at the end', () => {
+  const scores = network();
+  /** The network with more nodes behind its logits. */
+  const ending = (...ops: readonly [string, Record<string, number>?][]) =>
+    modelOf(SHAPE, 4, (g, x) => {
+      const values = g.append(specialize(scores.graph, { input: [1, ...SHAPE] }), { input: x });
+      const last = ops.reduce((value, [op, attributes]) => g.op(op, [value], attributes), values.get('logits')!);
+      return g.rename(last, 'probabilities');
+    });
+
+  it.each<[string, Parameters<typeof ending>]>([
+    ['Softmax', [['Softmax', { axis: 1 }]]],
+    ['LogSoftmax', [['LogSoftmax', { axis: -1 }]]],
+    ['Softmax through Flatten and Identity', [['Softmax', { axis: 1 }], ['Flatten', { axis: 1 }], ['Identity']]],
+  ])('is left out: %s', async (_, ops) => {
+    const read = readModel(writeModelFile(ending(...ops)));
+    expect(await logitsOf(read)).toEqual(await logitsOf(scores));
+    expect(await logitsOf(readModel(writeModelFile(read)))).toEqual(await logitsOf(scores));
+  });
+
+  it('stays where the scores go on to be worked with', async () => {
+    const read = readModel(writeModelFile(ending(['Softmax', { axis: 1 }], ['Sqrt'])));
+    const { data } = softmaxRows({ shape: [5, 4], data: await logitsOf(scores) });
+    expect([...(await logitsOf(read))]).toEqual(Array.from(data, (p) => expect.closeTo(Math.sqrt(p), 5)));
+  });
+
+  it('is refused as a Sigmoid', () => {
+    const read = () => readModel(writeModelFile(ending(['Sigmoid'], ['Identity'])));
+    expect(read).toThrow(UsageError);
+    expect(read).toThrow(/^output 'probabilities' is made by a Sigmoid/);
   });
 });
 

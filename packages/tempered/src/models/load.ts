@@ -21,7 +21,7 @@ export interface ReadModelOptions {
   name?: string;
   /** Default: the file's first float input that is not a parameter. */
   input?: string;
-  /** Output to take as logits. Default: the first output. */
+  /** Output to take as logits; where a Softmax or LogSoftmax makes it, what goes into that. Default: the first output. */
   output?: string;
   /** Shape of one input, without the batch axis: channels, height, width. Needed where the file leaves it open. */
   inputShape?: readonly number[];
@@ -37,17 +37,19 @@ export interface ReadModelOptions {
 const METADATA = { classes: 'tempered.classes', inputRange: 'tempered.input_range' };
 
 /**
- * Reads an ONNX classifier: one image input [N, C, H, W], one output [N, K].
+ * Reads an ONNX classifier: one image input [N, C, H, W], one output [N, K]. A Softmax or LogSoftmax at the end of the
+ * model is left out, so that the output holds logits.
  *
- * @throws ModelError when the bytes are no ONNX model; UsageError when the model is no image classifier, or an option does not fit
+ * @throws ModelError when the bytes are no ONNX model; UsageError when the model is no image classifier, its output is made by a Sigmoid, or an option does not fit
  * @example
  * const model = readModel(bytes, { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] });
  */
 export function readModel(bytes: Uint8Array, options: ReadModelOptions = {}): ModelDescription {
-  const graph = parseModel(bytes, { externalData: options.externalData });
-  const input = findInput(graph, options.input);
+  const parsed = parseModel(bytes, { externalData: options.externalData });
+  const input = findInput(parsed, options.input);
   const inputShape = findInputShape(input.shape, options.inputShape, input.name);
-  const logits = findLogits(graph, options.output);
+  const logits = findOutput(parsed, options.output);
+  const graph = withoutSoftmax(parsed, logits.name);
   const name = options.name ?? (graph.name || 'model');
   const preprocessed = withPreprocessing(openBatch(graph, input.name, inputShape), input.name, inputShape, options);
   const count = countClasses(preprocessed, input.name, inputShape, logits);
@@ -116,7 +118,7 @@ function findInputShape(
   return shape as number[];
 }
 
-function findLogits(graph: Graph, wanted: string | undefined) {
+function findOutput(graph: Graph, wanted: string | undefined) {
   const output = wanted === undefined ? graph.outputs[0] : graph.outputs.find((value) => value.name === wanted);
   if (output === undefined) {
     throw new UsageError(
@@ -124,6 +126,29 @@ function findLogits(graph: Graph, wanted: string | undefined) {
     );
   }
   return output;
+}
+
+/** What leaves scores as they are, between a softmax and the output. */
+const PASSED_ON = new Set(['Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Dropout']);
+
+/**
+ * The graph with the logits at an output that a softmax (or its logarithm) makes: saturated probabilities have no
+ * gradient left for attacks and attributions, and their softmax is no probability.
+ */
+function withoutSoftmax(graph: Graph, output: string): Graph {
+  let node = graph.nodes.find(({ outputs }) => outputs.includes(output));
+  while (node !== undefined && PASSED_ON.has(node.op)) {
+    const [from] = node.inputs;
+    node = graph.nodes.find(({ outputs }) => outputs[0] === from);
+  }
+  if (node?.op === 'Sigmoid') {
+    throw new UsageError(
+      `output '${output}' is made by a Sigmoid: it holds a probability for each class by itself. Export the model with class scores (logits) as output, or name another output (--model-output)`,
+    );
+  }
+  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return graph;
+  const passing = { ...node, op: 'Identity', attributes: {} };
+  return { ...graph, nodes: graph.nodes.map((other) => (other === node ? passing : other)) };
 }
 
 /** Names from the metadata; ignored when they do not fit the output. */
