@@ -1,13 +1,14 @@
 import { Command, Option } from 'commander';
 import { type Attack, fgsm, pgd } from '../attacks/attack.ts';
-import type { Dataset } from '../data/dataset.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
-import { accuracyUnderAttack } from '../evaluation/accuracy.ts';
-import type { Classifier } from '../models/classifier.ts';
+import { accuracyOf } from '../evaluation/accuracy.ts';
+import { fitDataset } from '../evaluation/fit.ts';
+import { attackEach, ledgerCsv } from '../evaluation/ledger.ts';
 import { loadClassifier } from '../models/node/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
+import { writeFileAtomic } from '../runs/atomic.ts';
 import {
   type CommonOptions,
   epsilonList,
@@ -16,12 +17,13 @@ import {
   normOption,
   positiveInteger,
   readingOptions,
+  refuseIgnored,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report, textTable } from './output.ts';
-import { checkWritable } from './output-folder.ts';
+import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 export interface AttackOptions {
@@ -40,6 +42,8 @@ interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
   split: Split;
   count?: number;
   epsilons: number[];
+  batchSize?: number;
+  ledger?: string;
 }
 
 /** `tempered evaluate`: accuracy of a model under attack, over a list of ε. */
@@ -47,32 +51,44 @@ export function evaluateCommand(): Command {
   const command = new Command('evaluate')
     .description('measure natural and robust accuracy of an ONNX classifier')
     .argument('<MODEL.onnx>', 'classifier: input [N, C, H, W] in [0, 1], output logits')
-    .requiredOption('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures')
+    .requiredOption('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, FOLDER')
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
-    .addOption(new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict']).default('test'))
+    .addOption(
+      new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict', 'all']).default('test'),
+    )
     .option('--count <N>', 'the first N images in file order (default: all)', positiveInteger)
     .addOption(
       new Option('--epsilons <LIST>', 'radii in pixel units')
         .argParser(epsilonList)
         .default([0, 2 / 255, 4 / 255, 8 / 255], '0,2/255,4/255,8/255'),
-    );
+    )
+    .option('--batch-size <N>', 'images a run (default: 50, fewer for large images)', positiveInteger)
+    .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε');
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
-    (path: string, options: EvaluateOptions) =>
+    (path: string, options: EvaluateOptions, command: Command) =>
       runCommand(async (terminal) => {
+        refuseIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
         const { signal, onProgress } = terminal;
-        const { data, dataDir, split, count, epsilons, seed } = options;
-        await checkWritable(options.json);
+        const { data, dataDir, split, count, epsilons, seed, batchSize } = options;
+        await checkFile(options.json);
+        await checkFile(options.ledger);
         const attack = attackFrom(options);
-        const results = await withRuntime(options, async (runtime) => {
+        const { ledger, note } = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const size = classifier.inputShape[1];
-          const dataset = await loadDataset({ name: data, dataDir, split, count, size, signal, onProgress });
-          checkFit(classifier, dataset);
-          return accuracyUnderAttack(classifier, { dataset, attack, epsilons, seed, signal, onProgress });
+          const loaded = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
+          const dataset = fitDataset(classifier.description, loaded);
+          return {
+            ledger: await attackEach(classifier, { dataset, attack, epsilons, seed, batchSize, signal, onProgress }),
+            note: dataset.note,
+          };
         });
+        const results = ledger.underAttack.map((result) => accuracyOf(result, ledger.labels));
+        if (options.ledger !== undefined) await writeFileAtomic(options.ledger, ledgerCsv(ledger));
         const result = {
           model: path,
           data,
+          note,
           split,
           count: results[0]?.count,
           attack,
@@ -85,10 +101,19 @@ export function evaluateCommand(): Command {
           percentInterval(row),
           `${row.correct} of ${row.count}`,
         ]);
-        await report(terminal, options, result, textTable(['ε', 'accuracy', '95% interval', 'right'], rows));
+        const without = Math.max(...results.map(({ zeroGradients }) => zeroGradients));
+        await report(terminal, options, result, [
+          ...textTable(['ε', 'accuracy', '95% interval', 'right'], rows),
+          ...(without > 0 ? [noGradient(without, ledger.labels.length, options)] : []),
+          ...(note === undefined ? [] : [note]),
+        ]);
       }),
   );
 }
+
+/** A loss that is saturated hides weak images instead of finding them. */
+const noGradient = (images: number, count: number, { loss }: AttackOptions): string =>
+  `${images} of ${count} images gave no gradient${loss === 'ce' ? ': try --loss margin' : ''}`;
 
 export function withAttackOptions(command: Command): Command {
   return command
@@ -98,9 +123,13 @@ export function withAttackOptions(command: Command): Command {
     .option('--step-size <S>', 'step of PGD in pixel units (default: 2.5 ε / steps)', nonNegative)
     .option('--random-start', 'start PGD from a random point of the ball (default)', true)
     .option('--no-random-start', 'start PGD from the image itself')
-    .option('--restarts <R>', 'independent starts; each image keeps the worst', positiveInteger, 1)
+    .option('--restarts <R>', 'starts; each image keeps the worst', positiveInteger, 1)
     .addOption(new Option('--loss <NAME>', 'what the attack ascends').choices(['ce', 'margin']).default('ce'));
 }
+
+/** Options that an attack does not look at. */
+export const unusedBy = (attack: AttackOptions['attack']): string[] =>
+  attack === 'fgsm' ? ['steps', 'stepSize', 'randomStart', 'restarts', 'keep'] : [];
 
 export function attackFrom(
   { attack, norm, steps, stepSize, randomStart, restarts, loss }: AttackOptions,
@@ -111,20 +140,4 @@ export function attackFrom(
   if (restarts > 1 && !randomStart)
     throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
   return pgd({ norm, steps, stepSize, randomStart, restarts, loss: objective, targeted });
-}
-
-export function checkFit(
-  { inputShape, classes, description }: Classifier,
-  { imageShape, name, classes: labels }: Dataset,
-): void {
-  if (inputShape.join() !== imageShape.join()) {
-    throw new UsageError(
-      `'${description.name}' takes images of ${inputShape.join('x')}, but those of ${name} are ${imageShape.join('x')} (channels, height, width)`,
-    );
-  }
-  if (classes.length !== labels.length) {
-    throw new UsageError(
-      `'${description.name}' tells ${classes.length} classes apart, but ${name} has ${labels.length}`,
-    );
-  }
 }

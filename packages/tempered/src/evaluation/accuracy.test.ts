@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fgsm, pgd } from '../attacks/attack.ts';
-import { fromArrays } from '../data/dataset.ts';
+import { fromArrays, subset } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { Classifier } from '../models/classifier.ts';
 import { affineModel } from '../models/testing/small-models.ts';
@@ -13,7 +13,8 @@ let runtime: Runtime;
 let threshold: Classifier;
 beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
-  threshold = new Classifier(affineModel([1, 1, 1], [[-1], [1]], [0.5, -0.5]), runtime);
+  const model = affineModel([1, 1, 1], [[-1], [1]], [0.5, -0.5]);
+  threshold = new Classifier({ ...model, classes: ['dark', 'light'] }, runtime);
 });
 afterAll(() => runtime.close());
 
@@ -61,7 +62,7 @@ describe('accuracy', () => {
     const wrong = fromArrays({
       name: 'wrong',
       split: 'test',
-      classes: ['a', 'b'],
+      classes: ['dark', 'light'],
       imageShape: [1, 1, 1],
       pixels: Float32Array.of(1, 0),
       labels: [0, 1],
@@ -76,6 +77,46 @@ describe('accuracy', () => {
     await accuracyUnderAttack(threshold, { dataset, attack: pgd({ steps: 3 }), epsilons: [0.1, 0.2], onProgress });
     expect(shares).toEqual([...shares].sort((a, b) => a - b));
     expect(shares.at(-1)).toBe(1);
+  });
+
+  it('never turns the whole set into floats at once, and is the same however it is cut', async () => {
+    let largest = 0;
+    const watched = {
+      ...dataset,
+      batch: (indices: ArrayLike<number>) => {
+        largest = Math.max(largest, indices.length);
+        return dataset.batch(indices);
+      },
+    };
+    const many = subset(
+      watched,
+      Uint32Array.from({ length: 70 }, (_, i) => i % 7),
+    );
+    const measure = (batchSize: number) =>
+      accuracyUnderAttack(threshold, { dataset: many, attack: pgd({ steps: 2 }), epsilons: [0, 0.2], batchSize });
+    const cut = await measure(1);
+    expect(largest).toBeLessThanOrEqual(20);
+    expect(cut.map(({ correct }) => correct)).toEqual([50, 30]);
+    expect(await measure(50)).toEqual(cut);
+    largest = 0;
+    expect(await naturalAccuracy(threshold, many, { batchSize: 1 })).toEqual(proportion(50, 70));
+    expect(largest).toBeLessThanOrEqual(20);
+  });
+
+  it('counts the images that give no gradient', async () => {
+    const steep = affineModel([1, 1, 1], [[-1e4], [1e4]], [5e3, -5e3]);
+    const saturated = new Classifier({ ...steep, classes: dataset.classes }, runtime);
+    const attack = { steps: 3, randomStart: false };
+    const at = (loss: 'cross-entropy' | 'margin') =>
+      accuracyUnderAttack(saturated, { dataset, attack: pgd({ ...attack, loss }), epsilons: [0, 0.5] });
+    expect((await at('cross-entropy')).map(({ correct, zeroGradients }) => [correct, zeroGradients])).toEqual([
+      [5, 0],
+      [5, 5],
+    ]);
+    expect((await at('margin')).map(({ correct, zeroGradients }) => [correct, zeroGradients])).toEqual([
+      [5, 0],
+      [0, 0],
+    ]);
   });
 
   it('refuses a negative ε before any work, targeted attacks, and stops when asked', async () => {
