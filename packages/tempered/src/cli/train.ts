@@ -7,23 +7,26 @@ import { writeModelFile } from '../models/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { epsilon as formatEpsilon, percent } from '../report/format.ts';
 import { checkpointFile } from '../runs/checkpoint-file.ts';
+import { hashBytes, hashDataset } from '../runs/hash.ts';
+import { definedSettings } from '../runs/manifest.ts';
 import { openRun } from '../runs/run.ts';
 import { versions } from '../runtime/node/versions.ts';
 import { adversarial, standard } from '../training/method.ts';
 import { adam, sgd } from '../training/optimizer.ts';
 import { constant, cosine, step } from '../training/schedule.ts';
-import { train } from '../training/train.ts';
+import { checkTrainOptions, type TrainOptions, train } from '../training/train.ts';
 import {
   type CommonOptions,
   nonNegative,
   normOption,
   positiveInteger,
+  refuseIgnored,
   wholeNumber,
   withCommonOptions,
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { checkWritable } from './output-folder.ts';
+import { checkFile, checkFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface TrainCommandOptions extends CommonOptions {
@@ -52,8 +55,9 @@ interface TrainCommandOptions extends CommonOptions {
 /** `tempered train`: one classifier, standard or adversarial. */
 export function trainCommand(): Command {
   const command = new Command('train')
+    .summary('train a classifier, standard or robust')
     .description('train a classifier, in the standard way or on adversarial examples')
-    .option('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures', 'shapes')
+    .option('--data <NAME>', 'shapes (default), mnist, fashion-mnist, cifar10, FOLDER', 'shapes')
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .option('--count <N>', 'the first N training images (default: all)', positiveInteger)
     .option('--size <N>', 'pixels along each side, for folders of pictures', positiveInteger)
@@ -71,38 +75,25 @@ export function trainCommand(): Command {
     .option('--flip', 'random horizontal flips', false)
     .addOption(normOption())
     .addOption(
-      new Option('--epsilon <E>', 'ε of adversarial training, in pixel units')
-        .argParser(nonNegative)
-        .default(8 / 255, '8/255'),
+      new Option('--epsilon <E>', 'ε of adversarial training').argParser(nonNegative).default(8 / 255, '8/255'),
     )
     .option('--steps <K>', 'PGD steps of adversarial training', positiveInteger, 7)
     .option('--warmup <F>', 'share of the training over which ε grows', nonNegative, 0.3)
-    .option('--validation <N>', 'training images that choose the best epoch', wholeNumber, 500)
+    .option('--validation <N>', 'images that choose the best epoch', wholeNumber, 500)
     .requiredOption('--out <DIR>', 'run folder: model.onnx, last.onnx, metrics.jsonl')
     .addHelpText('after', '\nStopped at any moment, the same command goes on after the last finished epoch.');
-  return withCommonOptions(command).action((options: TrainCommandOptions) =>
+  return withCommonOptions(command).action((options: TrainCommandOptions, command: Command) =>
     runCommand(async (terminal) => {
+      if (options.method === 'standard') refuseIgnored(command, ['steps', 'warmup'], 'with --method standard');
       const { print, signal, onProgress } = terminal;
       const { data, dataDir, count, size, seed, epochs, epsilon, norm, out } = options;
-      await checkWritable(out, options.json);
+      await checkFolder(out);
+      await checkFile(options.json);
       const dataset = await loadDataset({ name: data, dataDir, split: 'train', count, size, seed, signal, onProgress });
       const held = Math.min(options.validation, Math.floor(dataset.count / 5));
       const cut = dataset.count - held;
       const result = await withRuntime(options, async (runtime) => {
-        const { json: _json, out: _out, threads: _threads, dataDir: _dataDir, seed: _seed, ...configuration } = options;
-        const run = await openRun(out, {
-          manifest: {
-            command: 'train',
-            configuration: Object.fromEntries(Object.entries(configuration).filter(([, value]) => value !== undefined)),
-            seeds: { train: seed },
-            versions: versions(),
-            device: runtime.description,
-            dataHashes: {},
-          },
-        });
-        const checkpoints = checkpointFile(run.path('checkpoint.npz'));
-        const attack = pgd({ norm, steps: options.steps });
-        const trained = await train({
+        const prepared: TrainOptions = {
           runtime,
           model: createModel({
             architecture: options.architecture,
@@ -112,7 +103,10 @@ export function trainCommand(): Command {
             name: `${options.architecture}-${options.method}`,
           }),
           dataset: first(dataset, cut),
-          method: options.method === 'standard' ? standard() : adversarial({ attack, epsilon, warmup: options.warmup }),
+          method:
+            options.method === 'standard'
+              ? standard()
+              : adversarial({ attack: pgd({ norm, steps: options.steps }), epsilon, warmup: options.warmup }),
           optimizer: options.optimizer === 'adam' ? adam(options) : sgd(options),
           learningRate: options.learningRate,
           schedule: { constant, step, cosine }[options.schedule](),
@@ -132,9 +126,24 @@ export function trainCommand(): Command {
                   epsilon,
                 }
               : undefined,
-          checkpoints,
           signal,
           onProgress,
+        };
+        checkTrainOptions(prepared);
+        const { json: _json, out: _out, threads: _threads, dataDir: _dataDir, seed: _seed, ...configuration } = options;
+        const run = await openRun(out, {
+          manifest: {
+            command: 'train',
+            configuration: definedSettings(configuration),
+            seeds: { train: seed },
+            versions: versions(),
+            device: runtime.description,
+            dataHashes: { train: hashDataset(dataset) },
+          },
+        });
+        const trained = await train({
+          ...prepared,
+          checkpoints: checkpointFile(run.path('checkpoint.npz')),
           onEpoch: async (record) => {
             await run.appendMetric(record);
             const shares = [
@@ -155,9 +164,13 @@ export function trainCommand(): Command {
             }
           },
         });
-        await run.write('model.onnx', writeModelFile(trained.model));
-        await run.write('last.onnx', writeModelFile(trained.last));
-        await run.update({ finishedAt: new Date().toISOString() });
+        const modelHashes: Record<string, string> = {};
+        for (const [file, model] of Object.entries({ 'model.onnx': trained.model, 'last.onnx': trained.last })) {
+          const bytes = writeModelFile(model);
+          await run.write(file, bytes);
+          modelHashes[file] = hashBytes(bytes);
+        }
+        await run.update({ modelHashes, finishedAt: new Date().toISOString() });
         return { model: run.path('model.onnx'), bestEpoch: trained.bestEpoch, history: trained.history };
       });
       await report(terminal, options, result, [`Epoch ${result.bestEpoch} is kept: ${result.model}`]);

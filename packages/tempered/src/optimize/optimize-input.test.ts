@@ -308,7 +308,6 @@ describe('tensors that stay with the engine', () => {
       let uploads = 0;
       const full: Runtime = {
         ...watched,
-        compile: watched.compile.bind(watched),
         upload: (tensor) => (++uploads === failing ? Promise.reject(new Error('no memory')) : watched.upload(tensor)),
       };
       await expect(optimizeInput(new Classifier(classifier.description, full), options())).rejects.toThrow('no memory');

@@ -28,6 +28,13 @@ export interface Manifest {
   }[];
 }
 
+/** Settings as a manifest holds them: those that are not set are left out. */
+export function definedSettings(settings: Readonly<Record<string, Json | undefined>>): Record<string, Json> {
+  const set: Record<string, Json> = {};
+  for (const [name, value] of Object.entries(settings)) if (value !== undefined) set[name] = value;
+  return set;
+}
+
 export interface Difference {
   /** Dotted: "configuration.training.epochs". */
   readonly setting: string;

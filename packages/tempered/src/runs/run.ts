@@ -43,7 +43,7 @@ export interface Run {
 }
 
 /**
- * Opens a run folder: a new one, or one to resume.
+ * Opens a run folder: a new one, or one to resume. A run without any result yet is replaced.
  *
  * @param folder made when it is missing
  * @throws UsageError when the folder holds a run of another configuration (names the setting), holds other files,
@@ -96,16 +96,18 @@ export async function openRun(folder: string, { manifest: start }: { manifest: M
   };
 }
 
-/** Makes the folder ready and returns the manifest of an earlier run in it. */
+/** Makes the folder ready and returns the manifest of an earlier run in it, if that has written anything yet. */
 async function prepare(root: string, shown: string): Promise<Manifest | undefined> {
   try {
     await mkdir(root, { recursive: true });
     await access(root, constants.W_OK);
     const names = await readdir(root);
     const started = names.includes('manifest.json');
-    if (started || names.every(isUnfinished)) {
+    const hasResults = names.some((name) => name !== 'manifest.json' && !isUnfinished(name));
+    if (started || !hasResults) {
       await removeUnfinished(root);
-      return started ? await readJson<Manifest>(join(root, 'manifest.json')) : undefined;
+      // A run that stopped before its first result has nothing to protect: its command may have been corrected since.
+      return started && hasResults ? await readJson<Manifest>(join(root, 'manifest.json')) : undefined;
     }
   } catch (error) {
     if (error instanceof DataError) throw error;

@@ -1,14 +1,18 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { toCsv } from './csv.ts';
+import { hashDataset } from './hash.ts';
 import { plainCopy } from './json.ts';
+import { definedSettings } from './manifest.ts';
 import { type ManifestStart, openRun } from './run.ts';
 
 let folder: string;
@@ -129,16 +133,23 @@ describe('openRun', () => {
     [{ ...manifest, dataHashes: { shapes: 'def' } }, 'dataHashes.shapes was "abc", now "def"'],
     [{ ...manifest, command: 'train' }, 'command was "study", now "train"'],
   ])('refuses to resume other settings (%#)', async (other, reason) => {
-    await openRun(folder, { manifest });
+    await (await openRun(folder, { manifest })).appendMetric({ epoch: 1 });
     await expect(openRun(folder, { manifest: other })).rejects.toThrow(UsageError);
     await expect(openRun(folder, { manifest: other })).rejects.toThrow(
       `The folder ${folder} holds a run with other settings: ${reason}. Choose another --out.`,
     );
   });
 
+  it('replaces a run that stopped before its first result', async () => {
+    await openRun(folder, { manifest: { ...manifest, seeds: { all: 2 } } });
+    const run = await openRun(folder, { manifest });
+    expect([run.resumed, run.manifest.seeds.all]).toEqual([false, 1]);
+    expect(JSON.parse(await readFile(run.path('manifest.json'), 'utf8'))).toEqual(run.manifest);
+  });
+
   it('resumes on another device or version, and says so in the manifest', async () => {
     const elsewhere = { ...manifest, device: 'other', versions: { tempered: '0.2.0' } };
-    await openRun(folder, { manifest });
+    await (await openRun(folder, { manifest })).appendMetric({ epoch: 1 });
     await openRun(folder, { manifest: elsewhere });
     const run = await openRun(folder, { manifest: elsewhere });
     expect(run.manifest.device).toBe('test');
@@ -166,6 +177,28 @@ describe('openRun', () => {
     await (await openRun(folder, { manifest })).appendMetric({ epoch: 2 });
     expect(await readFile(run.path('metrics.jsonl'), 'utf8')).toBe('{"epoch":1}\n{"epoch":2}\n');
   });
+});
+
+it('hashes pixels and labels as SHA-256 does', () => {
+  const of = (pixels: number[], labels: number[]) =>
+    hashDataset(
+      fromArrays({
+        name: 'two',
+        split: 'train',
+        classes: ['a', 'b'],
+        imageShape: [1, 1, 1],
+        pixels: Float32Array.from(pixels),
+        labels: Int32Array.from(labels),
+      }),
+    );
+  const bytes = [Float32Array.of(0.25, 1), Int32Array.of(0, 1)].map((array) => Buffer.from(array.buffer));
+  expect(of([0.25, 1], [0, 1])).toBe(createHash('sha256').update(Buffer.concat(bytes)).digest('hex'));
+  expect(of([0.25, 0.5], [0, 1])).not.toBe(of([0.25, 1], [0, 1]));
+  expect(of([0.25, 1], [1, 1])).not.toBe(of([0.25, 1], [0, 1]));
+});
+
+it('leaves settings out that are not set', () => {
+  expect(definedSettings({ size: undefined, flip: false, epochs: 0 })).toEqual({ flip: false, epochs: 0 });
 });
 
 describe('CSV', () => {

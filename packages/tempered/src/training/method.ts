@@ -9,13 +9,17 @@ export type TrainingMethod =
       readonly attack: Attack;
       /** Radius at the end of the warm-up, in pixel units. */
       readonly epsilon: number;
-      /** Fraction of the training over which ε grows linearly from 0. */
+      /** Share of the training, 0 to 1, over which ε grows linearly from 0. */
       readonly warmup: number;
     };
 
 export const standard = (): TrainingMethod => ({ name: 'standard' });
 
-/** Every batch is replaced by its adversarial examples under the current weights. Madry et al. 2018, §2.1. */
+/**
+ * Every batch is replaced by its adversarial examples under the current weights. Madry et al. 2018, §2.1. While the
+ * examples are made, batch normalisation uses its running statistics (evaluation mode); the training step on them uses
+ * those of the batch. Some published trainings attack in training mode instead.
+ */
 export function adversarial({
   attack,
   epsilon,

@@ -13,6 +13,7 @@ import type { ModelDescription } from '../models/classifier.ts';
 import { graphInProgram, inProgram, keysInProgram } from '../models/namespace.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
+import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf } from '../tensor.ts';
 import { type Optimizer, stateNames, stepScalars, writeUpdate } from './optimizer.ts';
 import { trainingForm } from './training-graph.ts';
@@ -136,20 +137,25 @@ export async function createTrainingState(
   optimizer: Optimizer,
 ): Promise<TrainingState> {
   const { trainable, statistics } = trainingForm(model.graph);
-  const state: TrainingState = { parameters: {}, optimizer: {} };
+  const parameters: Record<string, HostTensor> = {};
   for (const name of [...trainable, ...Object.keys(statistics)]) {
     const { shape, data } = model.graph.initializers.get(name)!;
     if (!(data instanceof Float32Array)) throw new TypeError(`parameter '${name}' is not float32`);
-    state.parameters[name] = await runtime.upload({ dtype: 'float32', shape, data });
+    parameters[name] = { dtype: 'float32', shape, data };
   }
+  const slots: Record<string, HostTensor> = {};
   for (const name of trainable) {
-    const { shape } = model.graph.initializers.get(name)!;
-    for (const slot of stateNames(optimizer)) {
-      const zeros: HostTensor = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) };
-      state.optimizer[`${name}.${slot}`] = await runtime.upload(zeros);
-    }
+    const { shape } = parameters[name]!;
+    for (const slot of stateNames(optimizer))
+      slots[`${name}.${slot}`] = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) };
   }
-  return state;
+  const state: TrainingState = { parameters: await uploadAll(runtime, parameters), optimizer: {} };
+  try {
+    return { ...state, optimizer: await uploadAll(runtime, slots) };
+  } catch (error) {
+    releaseTrainingState(state);
+    throw error;
+  }
 }
 
 export function releaseTrainingState(state: TrainingState): void {

@@ -179,7 +179,8 @@ describe('a training that was stopped', () => {
       };
       await expect(train({ ...all, checkpoints, onEpoch })).rejects.toThrow('killed');
       const resumed = await train({ ...all, checkpoints, onEpoch });
-      expect(seen).toEqual([1, 2, 3, 4, 5]);
+      // Epoch 2 was told before its checkpoint was stored, and is told again: no kill loses the record of an epoch.
+      expect(seen).toEqual([1, 2, 2, 3, 4, 5]);
       expect(weightsOf(resumed.last)).toEqual(weightsOf(whole.last));
       expect(weightsOf(resumed.model)).toEqual(weightsOf(whole.model));
       expect(resumed.bestEpoch).toBe(whole.bestEpoch);
@@ -286,6 +287,20 @@ describe('train', () => {
     expect(live.size).toBe(0);
   });
 
+  it('releases what it has placed when the engine takes no more', async () => {
+    // Two parameters, and the two moments of each.
+    for (const failing of [1, 2, 3, 6]) {
+      const { runtime: watched, live } = trackTensors(runtime);
+      let uploads = 0;
+      const full: Runtime = {
+        ...watched,
+        upload: (tensor) => (++uploads === failing ? Promise.reject(new Error('no memory')) : watched.upload(tensor)),
+      };
+      await expect(train(options({ runtime: full, optimizer: adam() }))).rejects.toThrow('no memory');
+      expect(live.size).toBe(0);
+    }
+  });
+
   it.each<[string, Partial<TrainOptions>, RegExp]>([
     [
       'other classes',
@@ -297,6 +312,11 @@ describe('train', () => {
     ['no epochs', { epochs: 0 }, /^epochs must be a whole number, 1 or more, not 0$/],
     ['a rate of 0', { learningRate: 0 }, /^the learning rate must be above 0, not 0$/],
     ['ε below 0', { method: adversarial({ attack: fgsm(), epsilon: -1 }) }, /^epsilon must be 0 or more, not -1$/],
+    ...[5, -0.1, Number.NaN].map((warmup): [string, Partial<TrainOptions>, RegExp] => [
+      `a warm-up of ${warmup}`,
+      { method: adversarial({ attack: fgsm(), epsilon: 0.1, warmup }) },
+      /^the warm-up must be a share of the training, 0 to 1, not /,
+    ]),
     [
       'a targeted attack',
       { method: adversarial({ attack: fgsm({ targeted: true }), epsilon: 1 }) },

@@ -41,6 +41,7 @@ export interface TrainOptions extends Work {
   validation?: Validation;
   /** Where the state is kept between epochs; with one, a stopped training goes on where it was. */
   checkpoints?: CheckpointStore;
+  /** Called after every epoch, before its checkpoint is stored: a training stopped between the two calls it again. */
   onEpoch?: (record: EpochRecord) => void | Promise<void>;
 }
 
@@ -69,8 +70,8 @@ export interface TrainResult {
  * const { model } = await train({ runtime, model: createModel({ ... }), dataset: shapes({ split: 'train' }), epochs: 5 });
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { runtime, model, dataset, optimizer = sgd(), batchSize = 100, checkpoints, epochs } = options;
-  checkOptions(options, batchSize);
+  const { runtime, model, optimizer = sgd(), batchSize = 100, checkpoints, epochs } = options;
+  checkTrainOptions(options);
   const state = await createTrainingState(runtime, model, optimizer);
   const live = new Classifier(model, runtime, state.parameters);
   let step: TrainingStep | undefined;
@@ -98,6 +99,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const score = scoreOf(record, options);
       const parameters = await download(state.parameters);
       if (best === undefined || score >= best.score) best = { epoch: epoch + 1, score, parameters };
+      // Before the checkpoint: when the process is killed between the two, the epoch is done and told again, not lost.
+      await options.onEpoch?.(record);
       await checkpoints?.save({
         epoch: epoch + 1,
         parameters,
@@ -105,7 +108,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         best,
         history,
       });
-      await options.onEpoch?.(record);
     }
     const last = withWeights(model, await download(state.parameters));
     return { model: withWeights(model, best?.parameters ?? {}), bestEpoch: best?.epoch ?? 0, last, history };
@@ -114,27 +116,37 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     await live.release();
     releaseTrainingState(state);
   }
+}
 
-  function checkOptions({ learningRate = 0.05, method }: TrainOptions, size: number): void {
-    const fits = model.inputShape.every((length, i) => length === dataset.imageShape[i]);
-    if (!fits || model.classes.length !== dataset.classes.length) {
-      throw new UsageError(
-        `'${model.name}' takes ${model.inputShape.join('x')} images of ${model.classes.length} classes, but ${dataset.name} has ${dataset.imageShape.join('x')} images of ${dataset.classes.length}`,
-      );
-    }
-    checkBatchSize(size);
-    if (dataset.count < size)
-      throw new UsageError(`${dataset.name} has ${dataset.count} images, fewer than one batch of ${size}`);
-    if (!Number.isInteger(epochs) || epochs < 1)
-      throw new UsageError(`epochs must be a whole number, 1 or more, not ${epochs}`);
-    if (!(learningRate > 0)) throw new UsageError(`the learning rate must be above 0, not ${learningRate}`);
-    if (method?.name === 'adversarial') checkMethod(method);
+/** Throws a UsageError for options that `train` refuses, before any work. */
+export function checkTrainOptions({
+  model,
+  dataset,
+  epochs,
+  batchSize = 100,
+  learningRate = 0.05,
+  method,
+}: TrainOptions): void {
+  const fits = model.inputShape.every((length, i) => length === dataset.imageShape[i]);
+  if (!fits || model.classes.length !== dataset.classes.length) {
+    throw new UsageError(
+      `'${model.name}' takes ${model.inputShape.join('x')} images of ${model.classes.length} classes, but ${dataset.name} has ${dataset.imageShape.join('x')} images of ${dataset.classes.length}`,
+    );
   }
+  checkBatchSize(batchSize);
+  if (dataset.count < batchSize)
+    throw new UsageError(`${dataset.name} has ${dataset.count} images, fewer than one batch of ${batchSize}`);
+  if (!Number.isInteger(epochs) || epochs < 1)
+    throw new UsageError(`epochs must be a whole number, 1 or more, not ${epochs}`);
+  if (!(learningRate > 0)) throw new UsageError(`the learning rate must be above 0, not ${learningRate}`);
+  if (method?.name === 'adversarial') checkMethod(method);
 }
 
 /** Options that a training step would pass over in silence are refused. */
-function checkMethod({ attack, epsilon }: TrainingMethod & { name: 'adversarial' }): void {
+function checkMethod({ attack, epsilon, warmup }: TrainingMethod & { name: 'adversarial' }): void {
   checkEpsilon(epsilon);
+  if (!(warmup >= 0 && warmup <= 1))
+    throw new UsageError(`the warm-up must be a share of the training, 0 to 1, not ${warmup}`);
   if (attack.targeted || attack.restarts !== 1 || attack.keep !== 'last') {
     throw new UsageError(
       'adversarial training takes an untargeted attack, with one start, that keeps the last iterate',
@@ -265,8 +277,8 @@ async function restore(runtime: Runtime, into: Record<string, ResidentTensor>, w
     if (saved === undefined || saved.shape.join() !== tensor.shape.join()) {
       throw new UsageError(`the checkpoint does not fit the model: '${name}' is missing or of another shape`);
     }
-    tensor.release();
     into[name] = await runtime.upload(saved);
+    tensor.release();
   }
 }
 
