@@ -61,8 +61,8 @@ export interface ModelResult {
   /** Accuracy where a planted non-robust feature disagrees with the label; absent when the data has none. */
   readonly conflict?: AccuracyResult;
   readonly attributions: readonly AttributionResult[];
-  /** |sum of attributions − difference of outputs| ÷ |difference of outputs| of integrated gradients. */
-  readonly completenessError?: { readonly mean: number; readonly max: number; readonly steps: number };
+  /** Of integrated gradients: Σ |sum of attributions − difference of outputs| ÷ Σ |difference of outputs|, over the images. */
+  readonly completenessError?: { readonly relative: number; readonly steps: number };
 }
 
 export interface Prediction {

@@ -1,6 +1,6 @@
 /** @file The numbers of a study: accuracies, and where attributions lie. */
 import { pgd } from '../attacks/attack.ts';
-import { attribute } from '../attribution/attribute.ts';
+import { attribute, type Completeness } from '../attribution/attribute.ts';
 import { type AttributionMethod, integratedGradients, plainGradient, smoothGrad } from '../attribution/method.ts';
 import { type Dataset, first } from '../data/dataset.ts';
 import { accuracyUnderAttack, allOf, naturalAccuracy, proportion } from '../evaluation/accuracy.ts';
@@ -76,8 +76,7 @@ async function measureAttributions(
       onProgress: onProgress && ((progress) => onProgress({ ...progress, stage: `explain ${name}, ${label}` })),
     });
     if (result.completeness) {
-      const errors = result.completeness.map(({ relativeError }) => relativeError);
-      completenessError = { mean: estimateMean(errors).mean, max: Math.max(...errors), steps: configuration.pathSteps };
+      completenessError = completenessErrorOf(result.completeness, configuration.pathSteps);
     }
     if (!masks) {
       attributions.push({ method: label });
@@ -90,11 +89,19 @@ async function measureAttributions(
     );
     attributions.push({
       method: label,
-      relevanceMass: estimateMean(relevanceMass.filter((mass) => !Number.isNaN(mass))),
+      // As in the pointing game, a map of zeros has found nothing.
+      relevanceMass: estimateMean(relevanceMass.map((mass) => (Number.isNaN(mass) ? 0 : mass))),
       pointingGame: { hits, ...share },
     });
   }
   return { attributions, completenessError };
+}
+
+/** Sums, because a mean of quotients hangs on the few images whose output hardly differs from the baseline's. */
+function completenessErrorOf(completeness: readonly Completeness[], steps: number): ModelResult['completenessError'] {
+  const total = (of: (each: Completeness) => number) => completeness.reduce((sum, each) => sum + of(each), 0);
+  const difference = total((each) => Math.abs(each.difference));
+  return difference === 0 ? undefined : { relative: total(({ error }) => error) / difference, steps };
 }
 
 /** Mean share of the image that the object covers: the relevance mass of a map without knowledge. */

@@ -20,6 +20,8 @@ export interface TrainedModel {
   readonly history: readonly EpochRecord[];
   readonly parameterCount: number;
   readonly bestEpoch: number;
+  /** Training images that were kept apart to choose the epoch. */
+  readonly heldCount: number;
 }
 
 /** Trains one model, or reads it when an earlier start of the run has finished it. */
@@ -64,7 +66,7 @@ export async function trainModel(context: StudyContext, name: ModelName, trainSe
     { files: [file] },
   );
   const bytes = await readFile(run.path(file));
-  return { classifier: new Classifier(readModel(bytes, { name }), runtime), ...summary };
+  return { classifier: new Classifier(readModel(bytes, { name }), runtime), ...summary, heldCount: validation.count };
 }
 
 export function methodOf(

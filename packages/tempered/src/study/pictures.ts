@@ -63,8 +63,8 @@ export async function makeExamples(
   const { images, labels } = test.batch(chosen);
   const masks = test.masks?.(chosen);
   const perModel = {
-    standard: await examplesOf(context, 'standard', classifiers.standard, images, labels),
-    robust: await examplesOf(context, 'robust', classifiers.robust, images, labels),
+    standard: await examplesOf(context, 'standard', classifiers.standard, { images, labels, chosen }),
+    robust: await examplesOf(context, 'robust', classifiers.robust, { images, labels, chosen }),
   };
   const examples: ExampleResult[] = [];
   for (const [index, label] of labels.entries()) {
@@ -82,23 +82,18 @@ async function examplesOf(
   context: StudyContext,
   name: ModelName,
   classifier: Classifier,
-  images: Tensor,
-  labels: Int32Array,
+  { images, labels, chosen }: { images: Tensor; labels: Int32Array; chosen: readonly number[] },
 ): Promise<ModelExample[]> {
   const { configuration, signal } = context;
   const { trainingEpsilon: epsilon, seed } = configuration;
-  const { adversarial } = await perturb(classifier, studyAttack(configuration), {
-    images,
-    labels,
-    epsilon,
-    seed,
-    signal,
-  });
+  // By these numbers the pictures are of the very examples, and maps, that are counted in the tables.
+  const numbered = { images, seed, imageNumbers: chosen, signal };
+  const { adversarial } = await perturb(classifier, studyAttack(configuration), { ...numbered, labels, epsilon });
   const predictions = await predictionsOf(classifier, images);
   const attacked = await predictionsOf(classifier, adversarial);
   const maps: { method: string; attributions: Tensor }[] = [];
   for (const { label, method } of studyMethods(configuration)) {
-    const { attributions } = await attribute(classifier, { images, method, target: labels, seed, signal });
+    const { attributions } = await attribute(classifier, { ...numbered, method, target: labels });
     maps.push({ method: label, attributions });
   }
   const examples: ModelExample[] = [];

@@ -1,5 +1,4 @@
 /** @file The main job from end to end: train a standard and a robust classifier, attack, explain and measure both, report. Node only. */
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Dataset, first } from '../data/dataset.ts';
 import { loadDataset } from '../data/node/load.ts';
@@ -7,7 +6,8 @@ import type { Work } from '../progress.ts';
 import { epsilon as formatEpsilon, norm as formatNorm } from '../report/format.ts';
 import { renderStudyReport } from '../report/study-report.ts';
 import type { ModelResult, StudyResult } from '../report/study-result.ts';
-import type { Json } from '../runs/manifest.ts';
+import { hashBytes, hashDataset } from '../runs/hash.ts';
+import { definedSettings } from '../runs/manifest.ts';
 import { openRun, type Run } from '../runs/run.ts';
 import { versions } from '../runtime/node/versions.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -16,6 +16,7 @@ import type { StudyContext } from './context.ts';
 import { type ModelMeasures, measureModel, objectShare } from './measures.ts';
 import { type TrainedModel, trainModel } from './models.ts';
 import { AMPLIFY, chooseExamples, makeExamples, makeLargeEpsilon, makeTraversal } from './pictures.ts';
+import { protocolOf } from './protocol.ts';
 
 export interface StudyOptions extends Work {
   runtime: Runtime;
@@ -40,11 +41,11 @@ export async function runStudy(options: StudyOptions): Promise<{ result: StudyRe
   const run = await openRun(folder, {
     manifest: {
       command: 'study',
-      configuration: { ...configuration } as unknown as Record<string, Json>,
+      configuration: definedSettings({ ...configuration }),
       seeds: { study: configuration.seed },
       versions: versions(),
       device: runtime.description,
-      dataHashes: Object.fromEntries(Object.entries(sets).map(([split, set]) => [split, hashOf(set)])),
+      dataHashes: Object.fromEntries(Object.entries(sets).map(([split, set]) => [split, hashDataset(set)])),
     },
   });
   const context: StudyContext = { run, runtime, configuration, signal, onProgress };
@@ -96,18 +97,6 @@ async function loadSets({ configuration, dataDir, signal, onProgress }: StudyOpt
   };
 }
 
-/** SHA-256 of a data set's pixels and labels. */
-function hashOf(dataset: Dataset): string {
-  const hash = createHash('sha256');
-  const step = 1000;
-  for (let start = 0; start < dataset.count; start += step) {
-    const count = Math.min(step, dataset.count - start);
-    const { images, labels } = dataset.batch(Uint32Array.from({ length: count }, (_, i) => start + i));
-    hash.update(images.data).update(labels);
-  }
-  return hash.digest('hex');
-}
-
 function assemble(
   { configuration, runtime }: StudyContext,
   { train, test, conflict }: Sets,
@@ -115,7 +104,8 @@ function assemble(
   measures: Record<'standard' | 'robust', ModelMeasures>,
   shown: Pick<StudyResult, 'examples' | 'largeEpsilon' | 'traversal'>,
 ): StudyResult {
-  const { trainingEpsilon, norm, trainingSteps, evaluationSteps, preset, seed, explainedCount } = configuration;
+  const { trainingEpsilon, norm, trainingSteps, evaluationSteps, preset, seed } = configuration;
+  const explainedCount = Math.min(configuration.explainedCount, test.count);
   const model = (name: 'standard' | 'robust', description: string): ModelResult => ({
     description,
     parameterCount: trained[name].parameterCount,
@@ -143,62 +133,23 @@ function assemble(
     },
     exampleAttack: { epsilon: trainingEpsilon, amplify: AMPLIFY },
     ...shown,
-    protocol: protocolOf(configuration, trained, { radius, masked: test.masks !== undefined }),
+    protocol: protocolOf(configuration, {
+      radius,
+      heldCount: trained.standard.heldCount,
+      bestEpochs: { standard: trained.standard.bestEpoch, robust: trained.robust.bestEpoch },
+      attackedCount: measures.standard.underAttack[0]?.count ?? 0,
+      explainedCount,
+      masked: test.masks !== undefined,
+    }),
     versions: { ...versions(), device: runtime.description },
   };
 }
 
-const SHAPES_NOTE =
-  'Silhouettes on textured ground, generated from a seed. A faint grating, different for each class, agrees with the label in 90% of the images: a feature that predicts well and that an attack of its own amplitude (4/255) erases. In the conflict split the grating tells nothing.';
-
 function noteOf(train: Dataset, conflict: Dataset | undefined): string {
-  if (conflict) return SHAPES_NOTE;
+  if (conflict) {
+    return `Silhouettes on textured ground under a faint grating for each class, generated from a seed: a ${train.note}. Such a feature predicts well, and an attack of its own amplitude erases it. In the conflict split the grating tells nothing.`;
+  }
   return train.note ? `${train.note[0]!.toUpperCase()}${train.note.slice(1)}.` : '';
-}
-
-function protocolOf(
-  configuration: StudyConfiguration,
-  trained: Record<'standard' | 'robust', TrainedModel>,
-  { radius, masked }: { radius: string; masked: boolean },
-): StudyResult['protocol'] {
-  const { architecture, epochs, batchSize, learningRate, padding, flip, trainingSteps, warmup } = configuration;
-  const { evaluationSteps, attackedCount, explainedCount, samples, sigma, pathSteps, validationCount, seed } =
-    configuration;
-  const augmentation = [padding > 0 && `crops with ${padding} pixels of padding`, flip && 'flips']
-    .filter(Boolean)
-    .join(', ');
-  return [
-    { name: 'Architecture', value: `${architecture}, the same initial weights for both models` },
-    {
-      name: 'Training',
-      value: `${epochs} epochs in batches of ${batchSize}, Adam, rate ${learningRate} falling along a cosine, ${augmentation || 'no augmentation'}`,
-    },
-    {
-      name: 'Adversarial training',
-      value: `every batch replaced by PGD-${trainingSteps} examples, random start, ${radius}, growing from 0 over the first ${Math.round(100 * warmup)}% of the training`,
-    },
-    {
-      name: 'Model choice',
-      value: `best of the epochs on ${validationCount} held-out training images, by natural accuracy (standard: epoch ${trained.standard.bestEpoch}) or the mean of natural and PGD-10 accuracy (robust: epoch ${trained.robust.bestEpoch})`,
-    },
-    {
-      name: 'Accuracy under attack',
-      value: `PGD-${evaluationSteps}, cross-entropy, step 2.5 ε / ${evaluationSteps}, one random start, last iterate, first ${attackedCount} test images in file order; images that are wrong without attack count as wrong; 95% Clopper–Pearson intervals`,
-    },
-    {
-      name: 'Explanations',
-      value: `of the true class's logit: gradient; SmoothGrad with ${samples} samples, σ = ${sigma} of the image's range; integrated gradients from black, ${pathSteps} midpoints`,
-    },
-    ...(masked
-      ? [
-          {
-            name: 'Relevance mass, pointing game',
-            value: `sum over channels of |attribution|, first ${explainedCount} test images; mass with a normal 95% interval of the mean`,
-          },
-        ]
-      : []),
-    { name: 'Seed', value: String(seed) },
-  ];
 }
 
 /** Everything but the pictures also goes to tables and JSON; the manifest is closed last. */
@@ -239,7 +190,7 @@ async function writeResults(run: Run, result: StudyResult): Promise<void> {
   const modelHashes: Record<string, string> = {};
   for (const name of names) {
     const bytes = await readFile(run.path('models', `${name}.onnx`));
-    modelHashes[`models/${name}.onnx`] = createHash('sha256').update(bytes).digest('hex');
+    modelHashes[`models/${name}.onnx`] = hashBytes(bytes);
   }
   await run.update({ modelHashes, finishedAt: new Date().toISOString() });
 }

@@ -145,13 +145,11 @@ function measureTable(title: string, rows: readonly IntervalRow[], number: numbe
 function completeness({ models }: StudyResult): Html | undefined {
   const known = MODEL_NAMES.flatMap((model) => {
     const error = models[model].completenessError;
-    return error
-      ? [html`${percent(error.mean)} for the ${modelName(model)} model (at most ${percent(error.max)})`]
-      : [];
+    return error ? [html`${percent(error.relative)} for the ${modelName(model)} model`] : [];
   });
   const [first, second] = known;
   if (!first) return undefined;
   const steps = models.standard.completenessError?.steps ?? models.robust.completenessError?.steps;
   return html`<p>A check on the method itself: with ${steps} steps, integrated gradients miss the difference in output that they should add up to
-by ${first}${second && html` and ${second}`}, on average.</p>`;
+by ${first}${second && html` and ${second}`} (all misses together over all differences together).</p>`;
 }

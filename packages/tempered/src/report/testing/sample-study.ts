@@ -155,7 +155,7 @@ function model(name: ModelName): ModelResult {
         pointingGame: { ...pointing, hits: pointing.correct },
       };
     }),
-    completenessError: isRobust ? { mean: 0.0031, max: 0.024, steps: 64 } : { mean: 0.0112, max: 0.083, steps: 64 },
+    completenessError: { relative: isRobust ? 0.0031 : 0.0112, steps: 64 },
   };
 }
 
