@@ -58,10 +58,21 @@ describe('runCommand', () => {
     return lines;
   };
 
-  it('prints results to standard output and progress to standard error, a line a stage where there is no terminal', async () => {
+  it('prints results to standard output and, where there is no terminal, a line to standard error for stages that last', async () => {
     const [out, err] = [written(process.stdout), written(process.stderr)];
+    let time = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => time);
     await runCommand(async ({ print, onProgress }) => {
-      for (const stage of ['read', 'attack']) for (const done of [1, 2]) onProgress({ stage, done, total: 2 });
+      for (const [stage, milliseconds] of [
+        ['read', 1000],
+        ['attack', 2000],
+        ['explain', 900],
+      ] as const) {
+        for (const done of [0, 1, 2, 3]) {
+          onProgress({ stage, done, total: 3 });
+          time += milliseconds;
+        }
+      }
       print('done');
     });
     expect([out, err]).toEqual([['done\n'], ['read\n', 'attack\n']]);

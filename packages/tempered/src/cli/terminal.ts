@@ -42,6 +42,7 @@ export interface Terminal {
 
 const BAR = 24;
 const REDRAW_MS = 100;
+const LASTING_MS = 3000;
 
 /** Runs a command's work: shows its progress on standard error, stops it at Ctrl-C, and turns errors into one line and an exit code. */
 export async function runCommand(work: (terminal: Terminal) => Promise<void>): Promise<void> {
@@ -71,7 +72,10 @@ export async function runCommand(work: (terminal: Terminal) => Promise<void>): P
   }
 }
 
-/** A line that is redrawn on a terminal; elsewhere, one line a stage once it gets on, so that logs stay short and an error stands alone. */
+/**
+ * A line that is redrawn on a terminal. Elsewhere, one line for each stage that lasts, so that logs stay short and an
+ * error that is found early stands alone.
+ */
 function progressBar(): { update: (progress: Progress) => void; clear: () => void } {
   const stream = process.stderr;
   let stage = '';
@@ -89,7 +93,7 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
       started = time;
       logged = false;
     }
-    if (!stream.isTTY && !logged && done > 0) {
+    if (!stream.isTTY && !logged && time - started >= LASTING_MS) {
       stream.write(`${now}\n`);
       logged = true;
     }

@@ -30,9 +30,16 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
-    throw error;
+    throw namingTarget(error, unfinished, path);
   }
   await syncFolder(folder);
+}
+
+/** Nobody asked for the temporary name: the error tells of the file that was to be written. */
+function namingTarget(error: unknown, unfinished: string, path: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const message = error.message.replaceAll(unfinished, path);
+  return Object.assign(new Error(message, { cause: error }), 'code' in error && { code: error.code, path });
 }
 
 /** The new name reaches the disk with its folder; Windows has no such call and needs none. */

@@ -15,13 +15,15 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `tempered ARGS` to its end. `watch` is called with the process at every output, and may kill it. */
+/** Runs `tempered ARGS` to its end. `watch` is called with the process at every output, and may kill it; `started`, when it begins. */
 export function tempered(
   args: readonly string[],
   watch: (process: ChildProcess, output: string) => void = () => {},
+  started: (process: ChildProcess) => void = () => {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    started(child);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
