@@ -58,7 +58,7 @@ const sources = (sha256 = SHA256): Sources => ({
 });
 const folder = () => join(cacheDir, 'mnist');
 const fetchIt = (options: Parameters<typeof fetchDataset>[1] = {}) =>
-  fetchDataset('mnist', { cacheDir, sources: sources(), ...options });
+  fetchDataset('mnist', { dataDir: folder(), sources: sources(), ...options });
 const expectWhole = async () => {
   expect(await readdir(folder())).toEqual(['a.gz']);
   expect((await readFile(join(folder(), 'a.gz'))).equals(CONTENT)).toBe(true);
@@ -152,6 +152,6 @@ describe('fetchDataset', () => {
 
   it('says so when the folder cannot be made', async () => {
     await writeFile(join(cacheDir, 'file'), '');
-    await expect(fetchIt({ cacheDir: join(cacheDir, 'file') })).rejects.toThrow('cannot be made');
+    await expect(fetchIt({ dataDir: join(cacheDir, 'file') })).rejects.toThrow('cannot be made');
   });
 });

@@ -1,4 +1,4 @@
-/** @file Downloading data sets from their official addresses: resumed where it was cut, kept only when the checksum is right. */
+/** @file Downloading data sets from their publishers or, where those have stopped, from mirrors: resumed where it was cut, kept only when the checksum is right. */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -10,8 +10,8 @@ import { cacheFolder } from './cache-folder.ts';
 import { type FetchableName, SOURCES, type SourceFile, type Sources } from './sources.ts';
 
 export interface FetchOptions extends Work {
-  /** Files go to `<cacheDir>/<name>/`. Default: `cacheFolder()`. */
-  cacheDir?: string;
+  /** The folder for the files, as `loadDataset` takes it. Default: the data set's place in the cache folder. */
+  dataDir?: string;
   /** Other addresses, for mirrors and tests. */
   sources?: Sources;
 }
@@ -29,8 +29,7 @@ const MOST_BYTES = 2 ** 30;
  * await fetchDataset('mnist', { onProgress: ({ done, total }) => console.log(done / total) });
  */
 export async function fetchDataset(name: FetchableName, options: FetchOptions = {}): Promise<string> {
-  const { cacheDir = cacheFolder(), sources = SOURCES } = options;
-  const folder = join(cacheDir, name);
+  const { dataDir: folder = join(cacheFolder(), name), sources = SOURCES } = options;
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {

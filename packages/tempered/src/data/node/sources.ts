@@ -1,4 +1,7 @@
-/** @file The official addresses of the data sets, and what their files must hash to. */
+/**
+ * @file Where data sets are downloaded from, and what their files must hash to. MNIST comes from PyTorch's mirror, since its
+ * publisher's page no longer serves it; the others from their publishers.
+ */
 
 export interface SourceFile {
   readonly file: string;
