@@ -15,10 +15,8 @@ export const ROWS = [
   ['cli', 'index.ts', 'node.ts', 'web.ts'],
   ['study'],
   ['report'],
-  ['recipes'],
   ['runs'],
   ['evaluation'],
-  ['pathways'],
   ['attribution', 'synthesis'],
   ['training'],
   // Below training, which attacks the images it trains on.

@@ -50,6 +50,10 @@ describe('robustness', () => {
   it.each<[[number, number], RegExp]>([
     [[0.1, 0.6], /right on 60.0% .* 6.0 times as often as the standard model, which is right on 10.0%/],
     [[0.02, 0.6], /30 times as often/],
+    // Never rounded up to a claim; 0.6 / 0.2 is a little below 3 in floating point.
+    [[0.125, 0.62], /4\.9 times as often/],
+    [[0.05, 0.549], /10 times as often/],
+    [[0.2, 0.6], /3\.0 times as often/],
     [[0, 0.6], /where the standard model is right on none of 1000/],
     [[0.59, 0.6], /no measurable difference/],
     [[0.6, 0.1], /adversarial training made it worse/],

@@ -41,17 +41,23 @@ function robustness({ models, attack }: StudyResult): Finding | undefined {
       text: `${setting} the robust model is right on ${share(robust)} of the test images and the standard model on ${share(standard)}: ${verdict}.`,
     };
   }
-  const times =
+  const comparison =
     standard.correct === 0
       ? `where the standard model is right on none of ${standard.count} ${percentInterval(standard)}`
-      : `${ratio(robust.accuracy / standard.accuracy)} times as often as the standard model, which is right on ${share(standard)}`;
+      : `${times(robust, standard)} times as often as the standard model, which is right on ${share(standard)}`;
   return {
     topic: 'Robustness',
-    text: `${setting} the robust model is right on ${share(robust)} of the test images, ${times}.`,
+    text: `${setting} the robust model is right on ${share(robust)} of the test images, ${comparison}.`,
   };
 }
 
-const ratio = (value: number): string => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
+/** Rounded down, so that 4.96 is not "5.0 times"; from counts, because a quotient of shares may fall just below a whole number. */
+function times(more: AccuracyResult, less: AccuracyResult): string {
+  const [numerator, denominator] = [more.correct * less.count, more.count * less.correct];
+  return numerator < 10 * denominator
+    ? (Math.floor((10 * numerator) / denominator) / 10).toFixed(1)
+    : String(Math.floor(numerator / denominator));
+}
 
 function price({ models }: StudyResult): Finding {
   const { standard, robust } = { standard: models.standard.natural, robust: models.robust.natural };

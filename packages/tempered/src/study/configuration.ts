@@ -74,6 +74,16 @@ const FULL = { ...COMMON, validationCount: 1000, attackedCount: 1000, explainedC
 const COLOR = { trainingEpsilon: 8 / 255, largeEpsilon: 6, traversalStepSize: 0.1 } as const;
 const GREY = { largeEpsilon: 8, traversalStepSize: 0.2 } as const;
 
+const GREY_QUICK = {
+  ...QUICK,
+  ...GREY,
+  architecture: 'small-cnn',
+  epochs: 4,
+  learningRate: 0.002,
+  trainingSteps: 5,
+} as const;
+const GREY_FULL = { ...FULL, ...GREY, architecture: 'mnist-cnn', epochs: 20, learningRate: 0.001 } as const;
+
 /** By data set and preset; `pictures` is for folders and archives. */
 const PRESETS: Readonly<Record<string, Readonly<Record<Preset, Settings>>>> = {
   shapes: {
@@ -81,44 +91,12 @@ const PRESETS: Readonly<Record<string, Readonly<Record<Preset, Settings>>>> = {
     full: { ...FULL, ...COLOR, architecture: 'small-cnn', epochs: 20, learningRate: 0.003, trainingSteps: 7 },
   },
   mnist: {
-    quick: {
-      ...QUICK,
-      ...GREY,
-      architecture: 'small-cnn',
-      epochs: 4,
-      learningRate: 0.002,
-      trainingSteps: 5,
-      trainingEpsilon: 0.2,
-    },
-    full: {
-      ...FULL,
-      ...GREY,
-      architecture: 'mnist-cnn',
-      epochs: 20,
-      learningRate: 0.001,
-      trainingSteps: 20,
-      trainingEpsilon: 0.3,
-    },
+    quick: { ...GREY_QUICK, trainingEpsilon: 0.2 },
+    full: { ...GREY_FULL, trainingSteps: 20, trainingEpsilon: 0.3 },
   },
   'fashion-mnist': {
-    quick: {
-      ...QUICK,
-      ...GREY,
-      architecture: 'small-cnn',
-      epochs: 4,
-      learningRate: 0.002,
-      trainingSteps: 5,
-      trainingEpsilon: 0.1,
-    },
-    full: {
-      ...FULL,
-      ...GREY,
-      architecture: 'mnist-cnn',
-      epochs: 20,
-      learningRate: 0.001,
-      trainingSteps: 10,
-      trainingEpsilon: 0.1,
-    },
+    quick: { ...GREY_QUICK, trainingEpsilon: 0.1 },
+    full: { ...GREY_FULL, trainingSteps: 10, trainingEpsilon: 0.1 },
   },
   cifar10: {
     quick: {
