@@ -1,27 +1,28 @@
 import { Command } from 'commander';
 import { perturb } from '../attacks/attack.ts';
 import { writeNpy } from '../data/npy.ts';
-import { UsageError } from '../errors.ts';
 import { encodePng } from '../image/node/encode.ts';
 import { renderImage, renderPerturbation } from '../image/render.ts';
 import { loadClassifier } from '../models/node/load.ts';
 import { argmaxRows, predict, predictLogits, softmaxRows } from '../models/predict.ts';
-import { checkLabels } from '../optimize/optimize-input.ts';
+import { checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import { epsilon as formatEpsilon, percent } from '../report/format.ts';
-import { type AttackOptions, attackFrom, withAttackOptions } from './evaluate.ts';
+import type { Tensor } from '../tensor.ts';
+import { type AttackOptions, attackFrom, noGradient, unusedBy, withAttackOptions } from './evaluate.ts';
 import { readInput } from './input.ts';
 import {
   type CommonOptions,
   type ModelOptions,
   nonNegative,
   readingOptions,
+  refuseIgnored,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { checkWritable, outputFolder } from './output-folder.ts';
+import { checkFile, checkFolder, type OutputFiles, writeOutput } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface AttackCommandOptions extends CommonOptions, ModelOptions, AttackOptions {
@@ -43,20 +44,19 @@ export function attackCommand(): Command {
     .option('--target <K>', 'class to reach; without it, any other class will do', wholeNumber)
     .requiredOption('--out <DIR>', 'folder for adversarial.npy, pictures and result.json');
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
-    (path: string, options: AttackCommandOptions) =>
+    (path: string, options: AttackCommandOptions, command: Command) =>
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
         const { epsilon, seed, target, label } = options;
-        await checkWritable(options.out, options.json);
+        refuseIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
+        if (target !== undefined) refuseIgnored(command, ['label'], 'with --target');
+        await checkFolder(options.out);
+        await checkFile(options.json);
         const attack = attackFrom(options, target !== undefined);
         const run = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
-          if (images.data.some((value) => !(value >= 0 && value <= 1))) {
-            throw new UsageError(
-              `${options.input} has values outside [0, 1]: attacks work on pixels in [0, 1], with the preprocessing inside the model (--mean, --std)`,
-            );
-          }
+          checkPixels(images);
           const before = await predict(classifier, images, { signal });
           const chosen = target ?? label;
           if (chosen !== undefined) checkLabels(classifier, [chosen]);
@@ -80,6 +80,7 @@ export function attackCommand(): Command {
           attack,
           epsilon,
           seed,
+          zeroGradients: perturbed.zeroGradients,
           images: Array.from(before, (k, i) => ({
             before: k,
             after: after[i]!,
@@ -89,26 +90,29 @@ export function attackCommand(): Command {
             distance: perturbed.distance[i]!,
           })),
         };
-        const folder = await outputFolder(options.out);
-        await folder.write('adversarial.npy', writeNpy(perturbed.adversarial));
-        for (let index = 0; isPicture(images.shape) && index < before.length; index++) {
-          await folder.write(
-            `adversarial-${index + 1}.png`,
-            await encodePng(renderImage(perturbed.adversarial, { index })),
-          );
-          await folder.write(
-            `perturbation-${index + 1}.png`,
-            await encodePng(renderPerturbation(images, perturbed.adversarial, { index })),
-          );
-        }
-        await folder.write('result.json', `${JSON.stringify(result, undefined, 2)}\n`);
+        await writeOutput(options.out, {
+          'adversarial.npy': writeNpy(perturbed.adversarial),
+          ...(isPicture(images.shape) ? await picturesOf(images, perturbed.adversarial) : {}),
+          'result.json': `${JSON.stringify(result, undefined, 2)}\n`,
+        });
         const lines = result.images.map(
           (image, i) =>
             `${i + 1}: ${name(image.before)} → ${name(image.after)} (${percent(image.probability)}), ${image.success ? 'success' : 'no success'}, distance ${formatEpsilon(image.distance)}`,
         );
-        await report(terminal, options, result, [...lines, `Written to ${folder.path}`]);
+        const { zeroGradients } = perturbed;
+        if (zeroGradients > 0) lines.push(noGradient(zeroGradients, before.length, options));
+        await report(terminal, options, result, [...lines, `Written to ${options.out}`]);
       }),
   );
+}
+
+async function picturesOf(images: Tensor, adversarial: Tensor): Promise<OutputFiles> {
+  const files: Record<string, Uint8Array> = {};
+  for (let index = 0; index < images.shape[0]!; index++) {
+    files[`adversarial-${index + 1}.png`] = await encodePng(renderImage(adversarial, { index }));
+    files[`perturbation-${index + 1}.png`] = await encodePng(renderPerturbation(images, adversarial, { index }));
+  }
+  return files;
 }
 
 const isPicture = ([, channels]: readonly number[]): boolean => channels === 1 || channels === 3;

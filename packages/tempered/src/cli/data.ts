@@ -1,5 +1,4 @@
-import { Argument, Command } from 'commander';
-import { cacheFolder } from '../data/node/cache-folder.ts';
+import { Argument, Command, Option } from 'commander';
 import { fetchDataset } from '../data/node/fetch.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { type FetchableName, SOURCES } from '../data/node/sources.ts';
@@ -8,9 +7,9 @@ import { encodePng } from '../image/node/encode.ts';
 import { renderImage } from '../image/render.ts';
 import { count as formatCount } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
-import { type CommonOptions, positiveInteger, withCommonOptions } from './options.ts';
+import { type CommonOptions, noteIgnored, positiveInteger, withCommonOptions } from './options.ts';
 import { report, textTable } from './output.ts';
-import { checkWritable } from './output-folder.ts';
+import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface ShowOptions extends CommonOptions {
@@ -20,7 +19,7 @@ interface ShowOptions extends CommonOptions {
   out?: string;
 }
 
-/** `tempered data`: data sets, fetched from their official addresses and looked at. */
+/** `tempered data`: data sets, fetched and looked at. */
 export function dataCommand(): Command {
   const command = new Command('data').description('fetch data sets, and look at them');
   command.addCommand(fetchCommand());
@@ -30,15 +29,19 @@ export function dataCommand(): Command {
 
 function fetchCommand(): Command {
   const command = new Command('fetch')
-    .description('download a data set from its official address; resumed when cut, kept only if its checksum is right')
+    .description(
+      'download a data set from its publisher (MNIST: PyTorch’s mirror), resumed when cut, checked by checksum',
+    )
     .addArgument(new Argument('<NAME>', 'data set').choices(Object.keys(SOURCES)))
     .option('--data-dir <DIR>', 'folder to download to (default: the cache)');
-  return withCommonOptions(command).action((name: FetchableName, options: CommonOptions & { dataDir?: string }) =>
-    runCommand(async (terminal) => {
-      const { signal, onProgress } = terminal;
-      const folder = await fetchDataset(name, { cacheDir: options.dataDir ?? cacheFolder(), signal, onProgress });
-      await report(terminal, options, { name, folder }, [`${name} is in ${folder}`]);
-    }),
+  return withCommonOptions(command).action(
+    (name: FetchableName, options: CommonOptions & { dataDir?: string }, command: Command) =>
+      runCommand(async (terminal) => {
+        noteIgnored(command, ['seed', 'device', 'threads']);
+        const { signal, onProgress } = terminal;
+        const folder = await fetchDataset(name, { dataDir: options.dataDir, signal, onProgress });
+        await report(terminal, options, { name, folder }, [`${name} is in ${folder}`]);
+      }),
   );
 }
 
@@ -50,13 +53,15 @@ function showCommand(): Command {
     .description('count the images of a data set by class, and draw a sheet of them')
     .argument('<NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, or a folder of pictures')
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
-    .option('--split <NAME>', 'train, test, or conflict (shapes only)', 'test')
+    .addOption(new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict']).default('test'))
     .option('--size <N>', 'pixels along each side, for folders of pictures', positiveInteger)
     .option('--out <FILE.png>', 'draw the first images, one row a class');
-  return withCommonOptions(command).action((name: string, options: ShowOptions) =>
+  return withCommonOptions(command).action((name: string, options: ShowOptions, command: Command) =>
     runCommand(async (terminal) => {
+      noteIgnored(command, ['device', 'threads']);
       const { dataDir, split, size, seed, out } = options;
-      await checkWritable(out, options.json);
+      await checkFile(out);
+      await checkFile(options.json);
       const { signal, onProgress } = terminal;
       const dataset = await loadDataset({ name, dataDir, split, size, seed, signal, onProgress });
       const { labels } = dataset.batch(Uint32Array.from({ length: dataset.count }, (_, i) => i));

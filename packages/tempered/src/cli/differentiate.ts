@@ -1,10 +1,10 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { differentiate, parseModel, resolveNames, ShapeError, specialize, writeModel } from 'onnx-grad';
 import { externalDataBeside, namingFile, readModelBytes } from '../models/node/load.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
-import { type CommonOptions, nameList, shape, withCommonOptions } from './options.ts';
+import { type CommonOptions, nameList, noteIgnored, shape, withCommonOptions } from './options.ts';
 import { report } from './output.ts';
-import { checkWritable } from './output-folder.ts';
+import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface DifferentiateOptions extends CommonOptions {
@@ -17,19 +17,26 @@ interface DifferentiateOptions extends CommonOptions {
 /** `tempered differentiate`: the gradient of a model as a model. */
 export function differentiateCommand(): Command {
   const command = new Command('differentiate')
+    .summary('gradient of an ONNX model, as an ONNX model')
     .description('write the gradient of an ONNX model as an ONNX model that any runtime can run')
     .argument('<MODEL.onnx>', 'model to differentiate')
     .option('--of <OUTPUT>', 'output to differentiate (default: the first)')
-    .option('--wrt <WHAT>', 'input, all (inputs and parameters), or names, comma-separated', nameList, ['input'])
+    .addOption(
+      new Option('--wrt <WHAT>', 'input, all (inputs and parameters), or names, comma-separated')
+        .argParser(nameList)
+        .default(['input'], 'input'),
+    )
     .requiredOption('--shape <NxCxHxW>', "shape of the model's input, 1x3x224x224", shape)
     .requiredOption('--out <GRAD.onnx>', 'file to write')
     .addHelpText(
       'after',
       '\nThe file has the original outputs, an extra input <output>_cotangent of the\noutput’s shape, and an extra output <name>_grad for each name: the\nvector-Jacobian product.',
     );
-  return withCommonOptions(command).action((path: string, options: DifferentiateOptions) =>
+  return withCommonOptions(command).action((path: string, options: DifferentiateOptions, command: Command) =>
     runCommand(async (terminal) => {
-      await checkWritable(options.out, options.json);
+      noteIgnored(command, ['seed', 'device', 'threads']);
+      await checkFile(options.out);
+      await checkFile(options.json);
       const bytes = await readModelBytes(path);
       const result = namingFile(path, () => {
         const graph = parseModel(bytes, { externalData: externalDataBeside(path) });

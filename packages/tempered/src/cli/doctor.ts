@@ -1,21 +1,21 @@
-import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform } from 'node:os';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command } from 'commander';
 import { DeviceError } from '../errors.ts';
+import type { Work } from '../progress.ts';
 import { createNodeRuntime, type NodeRuntimeOptions } from '../runtime/node/node-runtime.ts';
+import { versions } from '../runtime/node/versions.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { type OperatorSupport, type SelfTestRow, selfTest, supportTable } from '../runtime/self-test.ts';
+import { type CommonOptions, noteIgnored, withCommonOptions } from './options.ts';
+import { report } from './output.ts';
+import { checkFile } from './output-folder.ts';
+import { runCommand } from './terminal.ts';
 
 const DEVICES = ['cpu', 'webgpu'] as const;
-
-interface DoctorOptions {
-  device?: (typeof DEVICES)[number];
-  threads?: number;
-  json?: boolean;
-}
+type DeviceName = (typeof DEVICES)[number];
 
 interface DeviceReport {
-  readonly device: (typeof DEVICES)[number];
+  readonly device: DeviceName;
   readonly available: boolean;
   /** The engine's description, or why there is none. */
   readonly description: string;
@@ -35,33 +35,36 @@ interface DoctorReport {
 
 /** `tempered doctor`: what this machine offers, and whether it computes right. Exits with 1 when a device does not. */
 export function doctorCommand(): Command {
-  return new Command('doctor')
+  const command = new Command('doctor')
+    .summary('devices and versions, checked operator by operator')
     .description('list devices and versions, and compare every device with the CPU, operator by operator')
-    .addOption(new Option('--device <NAME>', 'look at this device only').choices(DEVICES))
-    .option('--threads <N>', 'threads of the CPU engine (default: all)', positiveInteger)
-    .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
-      '\nExits with 1 when a device gives a wrong result or refuses an operator, or when\nthe one asked for is missing.',
-    )
-    .action(async (options: DoctorOptions) => {
-      const report = await examine(options);
-      process.stdout.write(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : formatReport(report));
-      const { devices } = report;
-      const missing = options.device !== undefined && devices.some((device) => !device.available);
-      if (missing || devices.some((device) => device.problems.length > 0)) process.exitCode = 1;
-    });
+      '\nLooks at every device, or at the one that --device names. Exits with 1 when a\ndevice gives a wrong result or refuses an operator, or when the one asked for is\nmissing.',
+    );
+  return withCommonOptions(command).action((options: CommonOptions, command: Command) =>
+    runCommand(async (terminal) => {
+      noteIgnored(command, ['seed']);
+      await checkFile(options.json);
+      const only = command.getOptionValueSource('device') === 'cli' ? options.device : undefined;
+      const result = await examine(only === undefined ? DEVICES : [only], options.threads, terminal);
+      await report(terminal, options, result, linesOf(result));
+      const missing = only !== undefined && result.devices.some((device) => !device.available);
+      if (missing || result.devices.some((device) => device.problems.length > 0)) process.exitCode = 1;
+    }),
+  );
 }
 
-async function examine({ device: only, threads }: DoctorOptions): Promise<DoctorReport> {
+async function examine(names: readonly DeviceName[], threads: number | undefined, work: Work): Promise<DoctorReport> {
   const reference = await createNodeRuntime({ threads });
   try {
     const devices: DeviceReport[] = [];
-    for (const device of only === undefined ? DEVICES : [only])
-      devices.push(await examineDevice(device, reference, threads));
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    for (const device of names) {
+      work.signal?.throwIfAborted();
+      devices.push(await examineDevice(device, reference, threads, work));
+    }
     return {
-      tempered: version,
+      tempered: versions().tempered!,
       node: process.version,
       system: `${platform()} ${arch()}`,
       processor: cpus()[0]?.model.trim() || 'unknown',
@@ -74,9 +77,10 @@ async function examine({ device: only, threads }: DoctorOptions): Promise<Doctor
 }
 
 async function examineDevice(
-  device: DeviceReport['device'],
+  device: DeviceName,
   reference: Runtime,
   threads: number | undefined,
+  { onProgress }: Work,
 ): Promise<DeviceReport> {
   const opened: Runtime[] = [];
   const open = async (options: NodeRuntimeOptions) => {
@@ -88,8 +92,7 @@ async function examineDevice(
     // The CPU is compared with itself on one thread: results must not depend on how the work is shared out.
     const candidate = await open(device === 'cpu' ? { device, threads: 1 } : { device, threads });
     const strictCandidate = device === 'cpu' ? undefined : await open({ device, threads, cpuFallback: false });
-    const rows = await selfTest({ reference, candidate, strictCandidate, onProgress: showProgress });
-    clearProgress();
+    const rows = await selfTest({ reference, candidate, strictCandidate, onProgress });
     return {
       device,
       available: true,
@@ -105,7 +108,7 @@ async function examineDevice(
   }
 }
 
-function formatReport(report: DoctorReport): string {
+function linesOf(report: DoctorReport): string[] {
   const lines = [
     `tempered ${report.tempered}, Node ${report.node}, ${report.system}`,
     `${report.processor}, ${report.threads} ${report.threads === 1 ? 'thread' : 'threads'}`,
@@ -129,7 +132,7 @@ function formatReport(report: DoctorReport): string {
     '',
     count === 0 ? 'Every result agrees with the CPU.' : `${count} ${count === 1 ? 'problem' : 'problems'}.`,
   );
-  return `${lines.join('\n')}\n`;
+  return lines;
 }
 
 /** One line an operator, one column a device: the largest relative error, or what is the matter. */
@@ -155,17 +158,4 @@ function formatSupport({ support, exceptions, cases, maxRelativeError }: Operato
   if (support === 'no') return 'ERROR';
   if (support === 'falls back to CPU') return `${error}  on the CPU`;
   return exceptions.length === 0 ? error : `${error}  ${exceptions.length} of ${cases} on the CPU`;
-}
-
-function showProgress({ stage, done, total }: { stage: string; done: number; total: number }): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r${stage}: ${done}/${total}`);
-}
-
-function clearProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-}
-
-function positiveInteger(value: string): number {
-  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('It must be a positive whole number.');
-  return Number(value);
 }

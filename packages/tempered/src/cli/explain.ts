@@ -10,9 +10,10 @@ import {
   smoothGrad,
 } from '../attribution/method.ts';
 import { writeNpy } from '../data/npy.ts';
-import { createBitmap, upscale } from '../image/bitmap.ts';
+import { UsageError } from '../errors.ts';
+import { arrangeGrid, type Bitmap, upscale } from '../image/bitmap.ts';
 import { encodePng } from '../image/node/encode.ts';
-import { renderAttribution } from '../image/render.ts';
+import { type AttributionPicture, renderAttribution, renderOverlay } from '../image/render.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
 import { figure } from '../report/format.ts';
@@ -24,13 +25,14 @@ import {
   nonNegative,
   positiveInteger,
   readingOptions,
+  refuseIgnored,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { checkWritable, outputFolder } from './output-folder.ts';
+import { checkFile, checkFolder, writeOutput } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 type MethodName = AttributionMethod['name'];
@@ -60,6 +62,7 @@ interface ExplainOptions extends CommonOptions, ModelOptions {
 /** `tempered explain`: attributions of one model, written as numbers and as a picture. */
 export function explainCommand(): Command {
   const command = new Command('explain')
+    .summary('attribution of an image: which pixels count')
     .description('write the attribution of an image: which pixels count for a class')
     .argument('<MODEL.onnx>', 'ONNX classifier')
     .requiredOption('--input <FILE>', 'an image, or a .npy array with a batch axis (any float range and rank)')
@@ -71,29 +74,35 @@ export function explainCommand(): Command {
     .option('--samples <N>', 'SmoothGrad: noisy copies', positiveInteger, 50)
     .option('--sigma <S>', "SmoothGrad: noise, as a share of the input's range", nonNegative, 0.15)
     .requiredOption('--out <DIR>', 'folder for attribution.npy, attribution.png and result.json');
-  return withCommonOptions(withModelOptions(command)).action((path: string, options: ExplainOptions) =>
-    runCommand(async (terminal) => {
-      await checkWritable(options.out, options.json);
-      const method = await methodFrom(options);
-      const { attribution, images, classifier } = await withRuntime(options, async (runtime) => {
-        const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
-        const images = await readInput(options.input, classifier);
-        const { signal, onProgress } = terminal;
-        const { target, of, seed } = options;
-        return {
-          attribution: await attribute(classifier, { images, method, target, of, seed, signal, onProgress }),
-          images,
-          classifier,
-        };
-      });
-      const folder = await outputFolder(options.out);
-      const { bitmap, clip } = pictureOf(attribution.attributions);
-      const result = resultOf(path, options, attribution, classifier, clip);
-      await folder.write('attribution.npy', writeNpy({ shape: images.shape, data: attribution.attributions.data }));
-      await folder.write('attribution.png', await encodePng(bitmap));
-      await folder.write('result.json', `${JSON.stringify(result, undefined, 2)}\n`);
-      await report(terminal, options, result, [...linesOf(result), `Written to ${folder.path}`]);
-    }),
+  return withCommonOptions(withModelOptions(command)).action(
+    (path: string, options: ExplainOptions, command: Command) =>
+      runCommand(async (terminal) => {
+        refuseIgnored(command, unusedBy(options.method), `with --method ${options.method}`);
+        await checkFolder(options.out);
+        await checkFile(options.json);
+        const method = await methodFrom(options);
+        const { attribution, images, classifier } = await withRuntime(options, async (runtime) => {
+          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
+          const images = await readInput(options.input, classifier);
+          const { signal, onProgress } = terminal;
+          const { target, of, seed } = options;
+          return {
+            attribution: await attribute(classifier, { images, method, target, of, seed, signal, onProgress }),
+            images,
+            classifier,
+          };
+        });
+        const maps = attribution.attributions;
+        const { bitmap, clips } = draw(maps);
+        const result = resultOf(path, options, attribution, classifier, clips);
+        await writeOutput(options.out, {
+          'attribution.npy': writeNpy({ shape: images.shape, data: maps.data }),
+          'attribution.png': await encodePng(bitmap),
+          ...(isImage(images) && { 'overlay.png': await encodePng(draw(maps, images).bitmap) }),
+          'result.json': `${JSON.stringify(result, undefined, 2)}\n`,
+        });
+        await report(terminal, options, result, [...linesOf(result), `Written to ${options.out}`]);
+      }),
   );
 }
 
@@ -117,8 +126,17 @@ async function methodFrom({ method, steps, baseline, samples, sigma }: ExplainOp
   }
 }
 
+/** Options that a method does not look at. */
+const unusedBy = (method: MethodName): string[] => [
+  ...(method === 'smoothgrad' ? [] : ['samples', 'sigma']),
+  ...(method === 'integrated-gradients' ? [] : ['steps', 'baseline']),
+];
+
 async function baselineFrom(text: string): Promise<Baseline> {
-  return text === 'black' || text === 'white' || text === 'mean' ? text : readTensor(text);
+  if (text === 'black' || text === 'white' || text === 'mean') return text;
+  if (!text.toLowerCase().endsWith('.npy'))
+    throw new UsageError(`there is no baseline '${text}': take black, white, mean or a .npy file`);
+  return readTensor(text);
 }
 
 function resultOf(
@@ -126,7 +144,7 @@ function resultOf(
   { input, method, of, seed }: ExplainOptions,
   attribution: Attribution,
   classifier: Classifier,
-  clip: number,
+  clips: readonly number[],
 ) {
   return {
     model: path,
@@ -140,8 +158,9 @@ function resultOf(
       class: classifier.classes[target],
       output: attribution.output[i],
       ...(attribution.completeness && { completeness: attribution.completeness[i] }),
+      clip: clips[i],
     })),
-    picture: { percentile: 99, clip },
+    picture: { percentile: PERCENTILE, drawn: clips.length },
   };
 }
 
@@ -155,18 +174,33 @@ function linesOf({ explanations, of }: ReturnType<typeof resultOf>): string[] {
 }
 
 const PICTURE_PIXELS = 448;
+/** Maps below each other in one picture; those of larger batches are in the .npy file. */
+const DRAWN = 16;
+const GAP = 8;
+const PERCENTILE = 99;
 
-/** The maps of the batch one below the other; other than images, one row of cells an input. */
-function pictureOf(attributions: Tensor): ReturnType<typeof renderAttribution> {
+const isImage = ({ shape: [, channels, ...size] }: Tensor): boolean =>
+  size.length === 2 && (channels === 1 || channels === 3);
+
+/** The maps of the batch one below the other, over their images if given; other than images, one row of cells an input. */
+function draw(attributions: Tensor, images?: Tensor): { bitmap: Bitmap; clips: number[] } {
   const [count = 1, ...rest] = attributions.shape;
-  const isImage = rest.length === 3;
-  const [channels, height, width] = isImage ? rest : [1, 1, Math.max(1, sizeOf(rest))];
-  const maps = { shape: [count, channels!, height!, width!], data: attributions.data };
-  const factor = Math.max(1, Math.floor(PICTURE_PIXELS / Math.max(height!, width!)));
-  const pictures = Array.from({ length: count }, (_, index) => renderAttribution(maps, { index }));
-  const bitmap = createBitmap(width!, height! * count, [255, 255, 255, 255]);
-  pictures.forEach((picture, i) => {
-    bitmap.data.set(picture.bitmap.data, i * picture.bitmap.data.length);
+  const [channels, height, width] = rest.length === 3 ? rest : [1, 1, sizeOf(rest)];
+  const shape = [count, channels!, height!, width!];
+  const maps = { shape, data: attributions.data };
+  const shown = images && { shape, data: toUnitRange(images.data) };
+  const pictures = Array.from({ length: Math.min(count, DRAWN) }, (_, index): AttributionPicture => {
+    const options = { index, percentile: PERCENTILE };
+    return shown ? renderOverlay(shown, maps, options) : renderAttribution(maps, options);
   });
-  return { ...pictures[0]!, bitmap: upscale(bitmap, factor) };
+  const factor = Math.max(1, Math.floor(PICTURE_PIXELS / Math.max(height!, width!)));
+  const cells = pictures.map(({ bitmap }) => [upscale(bitmap, factor)]);
+  return { bitmap: arrangeGrid(cells, { gap: GAP }), clips: pictures.map(({ clip }) => clip) };
+}
+
+/** Pixels in [0, 1] as they are; others, such as normalised ones, stretched to it, so that the object can be seen. */
+function toUnitRange(pixels: Float32Array): Float32Array {
+  const lowest = pixels.reduce((a, b) => Math.min(a, b), 0);
+  const highest = pixels.reduce((a, b) => Math.max(a, b), 1);
+  return lowest === 0 && highest === 1 ? pixels : pixels.map((value) => (value - lowest) / (highest - lowest));
 }

@@ -1,20 +1,66 @@
 import { type Command, Help, type Option } from 'commander';
+import { COMMON_OPTIONS, MODEL_OPTIONS } from './options.ts';
 
-/** Lays a command's help out so that it fits a screen of 80 columns and 40 rows. */
+const LISTED = [MODEL_OPTIONS, COMMON_OPTIONS];
+
+/** Lays a command's help out so that it fits a screen of 80 columns and 30 rows. */
 export function compactHelp(command: Command): void {
   command.configureHelp({
     helpWidth: Math.min(process.stdout.columns ?? 80, 100),
     subcommandTerm: (subcommand) => subcommand.name(),
+    optionTerm,
     optionDescription: describe,
+    visibleOptions,
+    formatHelp,
   });
 }
 
-/** "update rule: adam, sgd (default: adam)" instead of quoted lists. */
-function describe(this: Help, option: Option): string {
-  if (option.argChoices === undefined && typeof option.defaultValue !== 'string') {
-    return option.defaultValue === false ? option.description : Help.prototype.optionDescription.call(this, option);
+const isListed = ({ helpGroupHeading = '' }: Option): boolean => LISTED.includes(helpGroupHeading);
+
+/** `--name` stands for `--no-name` too; and what `formatHelp` only lists is not explained here. */
+function visibleOptions(this: Help, command: Command): Option[] {
+  const options = Help.prototype.visibleOptions.call(this, command);
+  const names = new Set(options.map(({ long }) => long));
+  return options.filter(
+    (option) => !(option.negate && names.has(option.long?.replace('--no-', '--'))) && !isListed(option),
+  );
+}
+
+function optionTerm(option: Option): string {
+  return option.defaultValue === true ? option.flags.replace('--', '--[no-]') : option.flags;
+}
+
+/** The usual help, and after it one paragraph for the options that many commands share. */
+function formatHelp(this: Help, command: Command, help: Help): string {
+  const paragraphs = LISTED.map((heading) => {
+    const terms = command.options.filter((option) => option.helpGroupHeading === heading).map(termOf);
+    return terms.length === 0 ? '' : `\n${fill(`${heading} ${terms.join(', ')}`, help.helpWidth ?? 80)}\n`;
+  });
+  return `${Help.prototype.formatHelp.call(help, command, help)}${paragraphs.join('')}`;
+}
+
+/** No line break inside a term. */
+const termOf = ({ flags, argChoices }: Option): string =>
+  (argChoices ? flags.replace(/<.*>/, argChoices.join('|')) : flags.replace(/<(.*)>/, '$1')).replaceAll(' ', '\u00a0');
+
+function fill(text: string, width: number): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)!;
+    if (line.length + word.length < width) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    else lines.push(`  ${word}`);
   }
-  const choices = option.argChoices === undefined ? '' : `: ${option.argChoices.join(', ')}`;
-  const fallback = option.defaultValueDescription ?? option.defaultValue;
-  return `${option.description}${choices}${fallback === undefined ? '' : ` (default: ${fallback})`}`;
+  return lines.join('\n').replaceAll('\u00a0', ' ');
+}
+
+/** "update rule: adam (default), sgd" instead of quoted lists. */
+function describe(this: Help, { description, argChoices, defaultValue, defaultValueDescription }: Option): string {
+  if (argChoices !== undefined) {
+    const choices = argChoices.map((choice) => (choice === defaultValue ? `${choice} (default)` : choice));
+    return `${description}: ${choices.join(', ')}`;
+  }
+  const fallback = defaultValueDescription ?? (typeof defaultValue === 'boolean' ? undefined : defaultValue);
+  return fallback === undefined || description.includes('(default')
+    ? description
+    : `${description} (default: ${fallback})`;
 }

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import { decodeImage } from '../image/node/encode.ts';
 import { centreSquare, resize } from '../image/resample.ts';
 import type { Classifier } from '../models/classifier.ts';
-import type { Tensor } from '../tensor.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
 
 /** An image file, cut and resized to what the classifier takes, or a .npy array as it is. */
 export async function readInput(path: string, classifier: Classifier): Promise<Tensor> {
@@ -20,6 +20,19 @@ export async function readInput(path: string, classifier: Classifier): Promise<T
   return resize(height === width ? centreSquare(image) : image, height!, width!);
 }
 
+/** @throws UsageError for an array without elements */
 export async function readTensor(path: string): Promise<Tensor> {
-  return npyToTensor(parseNpy(await readFile(path), path));
+  const tensor = npyToTensor(parseNpy(await readBytes(path), path));
+  if (sizeOf(tensor.shape) === 0)
+    throw new UsageError(`${path} holds nothing: its shape is [${tensor.shape.join(', ')}]`);
+  return tensor;
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    // Node leaves out the path of a folder that is read like a file.
+    throw error instanceof Error ? Object.assign(error, { path }) : error;
+  }
 }

@@ -23,9 +23,23 @@ const COMMANDS = [
 ];
 
 const program = new Command('tempered')
-  .description('A workbench for image classifiers: trains, attacks, explains and measures standard and robust models.')
+  .description('A workbench for image classifiers: trains, attacks, explains and measures them.')
   .version(versions().tempered!)
-  .addHelpText('after', "\n'tempered COMMAND --help' explains a command. Start with: tempered study");
+  .addHelpText(
+    'after',
+    `
+Common options:
+  --json [FILE]          result as JSON, to FILE or to standard output
+  --seed N               seed of everything random (default: 0)
+  --device NAME          engine to run on: cpu (default), webgpu
+  --threads N            threads of the CPU engine (default: all)
+Model options:
+  --mean and --std LIST  preprocessing by channel, such as 0.485,0.456,0.406
+  --input-shape CxHxW    size of one input, where the model leaves it open
+  --model-output NAME    output to take as logits (default: the first)
+
+'tempered COMMAND --help' explains a command. Start with: tempered study`,
+  );
 
 for (const create of COMMANDS) program.addCommand(create());
 for (const command of allCommands(program)) compactHelp(command.exitOverride());

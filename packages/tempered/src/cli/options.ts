@@ -1,7 +1,9 @@
 /** @file Option values, and the options that every command has. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../errors.ts';
 import type { ReadModelOptions } from '../models/load.ts';
 import type { Norm } from '../optimize/ball.ts';
+import { list } from '../report/format.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -60,10 +62,16 @@ export interface CommonOptions {
   threads?: number;
 }
 
+/** Headings under which help only lists options, since `tempered --help` explains them once for all commands. */
+export const COMMON_OPTIONS = 'Common options:';
+export const MODEL_OPTIONS = 'Model options:';
+
 /** `--json`, `--seed`, `--device`, `--threads`. */
 export function withCommonOptions(command: Command): Command {
   return command
-    .option('--json [FILE]', 'write the result as JSON to FILE, or to standard output')
+    .optionsGroup(COMMON_OPTIONS)
+    .helpOption('-h, --help', 'explain the command')
+    .option('--json [FILE]', 'result as JSON, to FILE or to standard output')
     .option('--seed <N>', 'seed of everything random', wholeNumber, 0)
     .addOption(new Option('--device <NAME>', 'engine to run on').choices(['cpu', 'webgpu']).default('cpu'))
     .option('--threads <N>', 'threads of the CPU engine (default: all)', positiveInteger);
@@ -79,8 +87,9 @@ export interface ModelOptions {
 /** What a model file may leave open: preprocessing, image size, which output. */
 export function withModelOptions(command: Command): Command {
   return command
-    .option('--mean <LIST>', 'per-channel mean of the preprocessing, in [0, 1] units', numberList)
-    .option('--std <LIST>', 'per-channel standard deviation of the preprocessing', numberList)
+    .optionsGroup(MODEL_OPTIONS)
+    .option('--mean <LIST>', 'mean of the preprocessing by channel, in [0, 1] units', numberList)
+    .option('--std <LIST>', 'standard deviation of the preprocessing by channel', numberList)
     .option('--input-shape <CxHxW>', 'size of one input, where the model leaves it open', shape)
     .option('--model-output <NAME>', 'output to take as logits (default: the first)');
 }
@@ -92,6 +101,31 @@ export function readingOptions({ mean, std, inputShape, modelOutput }: ModelOpti
 
 export const normOption = (): Option =>
   new Option('--norm <NAME>', 'norm of the perturbation').choices(['linf', 'l2'] satisfies Norm[]).default('linf');
+
+/** What an option is called on the command line: `stepSize` → --step-size. */
+const flagOf = (command: Command, name: string): string =>
+  command.options.find((option) => option.attributeName() === name)?.long ?? name;
+
+const given = (command: Command, names: readonly string[]): string =>
+  list(names.filter((name) => command.getOptionValueSource(name) === 'cli').map((name) => flagOf(command, name)));
+
+/**
+ * Nobody should believe in a setting that had no effect.
+ *
+ * @param names of options, as in `stepSize`
+ * @param why "with --attack fgsm"
+ * @throws UsageError when one of them was given
+ */
+export function refuseIgnored(command: Command, names: readonly string[], why: string): void {
+  const flags = given(command, names);
+  if (flags !== '') throw new UsageError(`${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect ${why}`);
+}
+
+/** Says which of the options that every command takes have no effect on this one. */
+export function noteIgnored(command: Command, names: readonly (keyof CommonOptions)[]): void {
+  const flags = given(command, names);
+  if (flags !== '') process.stderr.write(`note: ${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect here\n`);
+}
 
 /** Opens the engine, gives it to `work` and closes it again. */
 export async function withRuntime<T>(

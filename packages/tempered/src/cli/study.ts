@@ -5,7 +5,7 @@ import type { StudyResult } from '../report/study-result.ts';
 import { type Preset, studyConfiguration } from '../study/configuration.ts';
 import { type CommonOptions, positiveInteger, withCommonOptions, withRuntime } from './options.ts';
 import { report, textTable } from './output.ts';
-import { checkWritable } from './output-folder.ts';
+import { checkFile, checkFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
 interface StudyCommandOptions extends CommonOptions {
@@ -20,6 +20,7 @@ interface StudyCommandOptions extends CommonOptions {
 /** `tempered study`: the main job from end to end. */
 export function studyCommand(): Command {
   const command = new Command('study')
+    .summary('standard and robust classifier side by side, in a report')
     .description('train a standard and a robust classifier, attack, explain and measure both, and write a report')
     .option('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, or a folder of pictures', 'shapes')
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
@@ -38,7 +39,8 @@ export function studyCommand(): Command {
       const base = studyConfiguration(data, preset, seed);
       const configuration = { ...base, epochs: epochs ?? base.epochs, size: size ?? base.size };
       const folder = options.out ?? `runs/${basename(data)}-${preset}`;
-      await checkWritable(folder, options.json);
+      await checkFolder(folder);
+      await checkFile(options.json);
       const { signal, onProgress } = terminal;
       const { result, report: page } = await withRuntime(options, (runtime) =>
         runStudy({ runtime, configuration, folder, dataDir, signal, onProgress }),

@@ -20,6 +20,9 @@ beforeAll(async () => {
   await folder.write('row.npy', writeNpy({ shape: [1, 3], data: new Float32Array(3) }));
   await folder.write('wrong-shape.npy', writeNpy({ shape: [1, 3, 5, 5], data: new Float32Array(75) }));
   await folder.write('broken.npy', Uint8Array.of(0x93, 1, 2, 3));
+  await folder.write('none.npy.npy', writeNpy({ shape: [0, 1, 12, 12], data: new Float32Array(0) }));
+  await mkdir(folder.file('folder'));
+  await mkdir(folder.file('folder.npy'));
   await folder.write('broken.png', 'no picture');
   await mkdir(folder.file('cache', 'mnist'), { recursive: true });
   await folder.write('cache/mnist/train-images-idx3-ubyte.gz', 'not what it was');
@@ -57,7 +60,7 @@ const CASES: readonly (readonly [what: string, args: string, message: RegExp])[]
   ['data set of a study', 'study --data nothing --out @out', /no data set or path 'nothing'/],
   ['data set of a training', 'train --data nothing --out @out', /no data set or path 'nothing'/],
   ['data set to fetch', 'data fetch nothing', /nothing/],
-  ['checksum', 'data fetch mnist --data-dir @cache', /train-images-idx3-ubyte\.gz has the wrong checksum/],
+  ['checksum', 'data fetch mnist --data-dir @cache/mnist', /train-images-idx3-ubyte\.gz has the wrong checksum/],
   ['ε', 'evaluate @small.onnx --data @data.npz --epsilons 0,-0.1', /0 or more, not -0\.1/],
   ['ε of an attack', 'attack @small.onnx --input @image.npy --epsilon=-1/255 --out @out', /0 or more, not -1\/255/],
   ['ε of a training', 'train --data @data.npz --epsilon=-1 --out @out', /0 or more, not -1/],
@@ -79,6 +82,53 @@ const CASES: readonly (readonly [what: string, args: string, message: RegExp])[]
   ['JSON file', 'evaluate @small.onnx --data @data.npz --epsilons 0 --json @data.npz/x.json', /data\.npz/],
   ['run folder', 'train --data @data.npz --epochs 1 --out @data.npz/run', /data\.npz/],
   ['run folder of a study', 'study --data @data.npz --out @data.npz/run', /data\.npz/],
+  [
+    'empty batch',
+    'explain @small.onnx --input @none.npy.npy --out @out',
+    /holds nothing: its shape is \[0, 1, 12, 12\]/,
+  ],
+  ['empty batch to attack', 'attack @small.onnx --input @none.npy.npy --epsilon 0.1 --out @out', /holds nothing/],
+  ['folder that is a file', 'explain @small.onnx --input @image.npy --out @image.npy', /is a file, not a folder/],
+  ['run folder that is a file', 'train --data @data.npz --out @image.npy', /is a file, not a folder/],
+  ['file that is a folder', 'differentiate @small.onnx --shape 1x1x12x12 --out @folder', /is a folder, not a file/],
+  ['JSON file that is a folder', 'evaluate @small.onnx --data @data.npz --json @folder', /is a folder, not a file/],
+  ['array that is a folder', 'explain @small.onnx --input @folder.npy --out @out', /folder, not a file: .*folder\.npy/],
+  [
+    'baseline',
+    'explain @small.onnx --input @image.npy --method ig --baseline grey --out @out',
+    /'grey'.*black, white, mean/,
+  ],
+  ['split', 'data show shapes --split foo', /choices are train, test, conflict/],
+  [
+    'steps of another method',
+    'explain @small.onnx --input @image.npy --steps 9 --out @out',
+    /--steps has no effect with --method gradient/,
+  ],
+  [
+    'noise of another method',
+    'explain @small.onnx --input @image.npy --method ig --sigma 1 --samples 2 --out @out',
+    /--samples and --sigma have no effect with --method integrated-gradients/,
+  ],
+  [
+    'steps of one step',
+    'evaluate @small.onnx --data @data.npz --attack fgsm --steps 9',
+    /--steps has no effect with --attack fgsm/,
+  ],
+  [
+    'start of one step',
+    'attack @small.onnx --input @image.npy --epsilon 0.1 --attack fgsm --no-random-start --out @out',
+    /--random-start has no effect with --attack fgsm/,
+  ],
+  [
+    'label beside a target',
+    'attack @small.onnx --input @image.npy --epsilon 0.1 --label 1 --target 2 --out @out',
+    /--label has no effect with --target/,
+  ],
+  [
+    'ε warm-up of a standard training',
+    'train --data @data.npz --warmup 0.1 --out @out',
+    /--warmup has no effect with --method standard/,
+  ],
   ['cache folder', 'data fetch mnist --data-dir @data.npz/cache', /data\.npz/],
   ['option', 'evaluate @small.onnx --data shapes --what', /unknown option '--what'/],
   ['missing option', 'evaluate @small.onnx', /--data/],
@@ -97,7 +147,14 @@ const isAllowedEverything = process.platform === 'win32' || process.getuid?.() =
 it.skipIf(isAllowedEverything)('refuses a folder without write permission (root may write everywhere)', async () => {
   await mkdir(folder.file('locked'));
   await chmod(folder.file('locked'), 0o500);
-  const out = folder.file('locked', 'grad.onnx');
-  const outcome = await tempered(['differentiate', folder.file('small.onnx'), '--shape', '1x1x12x12', '--out', out]);
-  expect(outcome).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: .*no permission to write.*\n$/) });
+  const [small, image, locked] = [folder.file('small.onnx'), folder.file('image.npy'), folder.file('locked')];
+  for (const args of [
+    ['differentiate', small, '--shape', '1x1x12x12', '--out', folder.file('locked', 'grad.onnx')],
+    ['explain', small, '--input', image, '--out', locked],
+    ['attack', small, '--input', image, '--epsilon', '0.1', '--out', locked],
+    ['train', '--data', folder.file('data.npz'), '--out', locked],
+  ]) {
+    const outcome = await tempered(args);
+    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: .*no permission to write.*\n$/) });
+  }
 });

@@ -15,13 +15,13 @@ const readArray = async (path: string) => npyToTensor(parseNpy(await readFile(pa
 const readJson = async (path: string) => JSON.parse(await readFile(path, 'utf8'));
 
 describe('of an image', () => {
-  it('writes three files, of the shapes of the input', async () => {
+  it('writes four files, of the shapes of the input', async () => {
     const pixels = Uint8ClampedArray.from({ length: 20 * 24 * 4 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));
     const image = await folder.write('image.png', await encodePng({ width: 24, height: 20, data: pixels }));
     const model = await folder.write('small.onnx', smallClassifier());
     const args = ['explain', model, '--input', image, '--method', 'integrated-gradients', '--steps', '8'];
     const { code, stdout, stderr } = await tempered([...args, '--target', '2', '--out', folder.file('out')]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'integrated-gradients\n' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^1: logit of class 2 \(none\) = .*completeness error/);
 
     const attribution = await readArray(folder.file('out', 'attribution.npy'));
@@ -34,8 +34,25 @@ describe('of an image', () => {
     expect(target).toBe(2);
     const sum = attribution.data.reduce((a, b) => a + b, 0);
     expect(completeness.sum).toBeCloseTo(sum, 4);
-    expect((await folder.list()).filter((name) => name.startsWith('out/') || name.startsWith('out\\')).length).toBe(3);
+    expect((await folder.list()).filter((name) => name.startsWith('out/') || name.startsWith('out\\')).length).toBe(4);
+    const overlay = await decodeImage(folder.file('out', 'overlay.png'), { channels: 3 });
+    expect(overlay.shape).toEqual(picture.shape);
+    expect(overlay.data).not.toEqual(picture.data);
   });
+});
+
+it('draws the maps of a batch apart, each with a clip of its own, and an overlay of an array of any range', async () => {
+  const model = await folder.write('small.onnx', smallClassifier());
+  const data = Float32Array.from({ length: 2 * 144 }, (_, i) => (i < 144 ? 0.01 : 3) * Math.sin(i));
+  const input = await folder.write('batch.npy', writeNpy({ shape: [2, 1, 12, 12], data }));
+  const args = ['explain', model, '--input', input, '--method', 'gradient-times-input', '--out', folder.file('batch')];
+  expect((await tempered(args)).code).toBe(0);
+  const { explanations } = await readJson(folder.file('batch', 'result.json'));
+  expect(explanations[1].clip).toBeGreaterThan(5 * explanations[0].clip);
+  for (const name of ['attribution.png', 'overlay.png']) {
+    const { shape } = await decodeImage(folder.file('batch', name), { channels: 3 });
+    expect(shape).toEqual([1, 3, 2 * 444 + 8, 444]);
+  }
 });
 
 describe('of an array of any rank', () => {
@@ -55,7 +72,7 @@ describe('of an array of any rank', () => {
     const baseline = await folder.write('baseline.npy', writeNpy({ shape: [1, 3], data: base }));
     const args = ['explain', model, '--input', input, '--method', 'ig', '--baseline', baseline, '--target', '1'];
     const { code, stderr } = await tempered([...args, '--out', folder.file('linear')]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'integrated-gradients\n' });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const attribution = await readArray(folder.file('linear', 'attribution.npy'));
     expect(attribution.shape).toEqual([2, 3]);
     attribution.data.forEach((value, i) => {
