@@ -5,7 +5,7 @@ import { encodePng } from '../image/node/encode.ts';
 import { renderImage, renderPerturbation } from '../image/render.ts';
 import { loadClassifier } from '../models/node/load.ts';
 import { argmaxRows, predict, predictLogits, softmaxRows } from '../models/predict.ts';
-import { checkLabels, checkPixels } from '../optimize/optimize-input.ts';
+import { checkLabels } from '../optimize/optimize-input.ts';
 import { epsilon as formatEpsilon, percent } from '../report/format.ts';
 import type { Tensor } from '../tensor.ts';
 import { type AttackOptions, attackFrom, noGradient, unusedBy, withAttackOptions } from './evaluate.ts';
@@ -56,7 +56,6 @@ export function attackCommand(): Command {
         const run = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
-          checkPixels(images);
           const before = await predict(classifier, images, { signal });
           const chosen = target ?? label;
           if (chosen !== undefined) checkLabels(classifier, [chosen]);

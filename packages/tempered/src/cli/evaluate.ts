@@ -34,6 +34,7 @@ export interface AttackOptions {
   randomStart: boolean;
   restarts: number;
   loss: 'ce' | 'margin';
+  keep: Attack['keep'];
 }
 
 interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
@@ -105,14 +106,14 @@ export function evaluateCommand(): Command {
         await report(terminal, options, result, [
           ...textTable(['ε', 'accuracy', '95% interval', 'right'], rows),
           ...(without > 0 ? [noGradient(without, ledger.labels.length, options)] : []),
-          ...(note === undefined ? [] : [note]),
+          ...(note === undefined ? [] : [`Data: ${note}`]),
         ]);
       }),
   );
 }
 
 /** A loss that is saturated hides weak images instead of finding them. */
-const noGradient = (images: number, count: number, { loss }: AttackOptions): string =>
+export const noGradient = (images: number, count: number, { loss }: AttackOptions): string =>
   `${images} of ${count} images gave no gradient${loss === 'ce' ? ': try --loss margin' : ''}`;
 
 export function withAttackOptions(command: Command): Command {
@@ -124,6 +125,9 @@ export function withAttackOptions(command: Command): Command {
     .option('--random-start', 'start PGD from a random point of the ball (default)', true)
     .option('--no-random-start', 'start PGD from the image itself')
     .option('--restarts <R>', 'starts; each image keeps the worst', positiveInteger, 1)
+    .addOption(
+      new Option('--keep <NAME>', 'image of each start that counts').choices(['last', 'worst']).default('last'),
+    )
     .addOption(new Option('--loss <NAME>', 'what the attack ascends').choices(['ce', 'margin']).default('ce'));
 }
 
@@ -132,12 +136,12 @@ export const unusedBy = (attack: AttackOptions['attack']): string[] =>
   attack === 'fgsm' ? ['steps', 'stepSize', 'randomStart', 'restarts', 'keep'] : [];
 
 export function attackFrom(
-  { attack, norm, steps, stepSize, randomStart, restarts, loss }: AttackOptions,
+  { attack, norm, steps, stepSize, randomStart, restarts, keep, loss }: AttackOptions,
   targeted = false,
 ): Attack {
   const objective = loss === 'ce' ? 'cross-entropy' : 'margin';
   if (attack === 'fgsm') return fgsm({ norm, loss: objective, targeted });
   if (restarts > 1 && !randomStart)
     throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
-  return pgd({ norm, steps, stepSize, randomStart, restarts, loss: objective, targeted });
+  return pgd({ norm, steps, stepSize, randomStart, restarts, keep, loss: objective, targeted });
 }

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createRandom, writeNpz } from '../../src/index.ts';
+import { createModel, createRandom, SHAPES_CLASSES, shapes, writeModelFile, writeNpz } from '../../src/index.ts';
+import { encodePng } from '../../src/node.ts';
 import { smallModel } from '../../src/runtime/small-model.ts';
 import { type Folder, tempered, temporaryFolder } from './command.ts';
 
@@ -14,7 +15,7 @@ const COUNT = 40;
 const EPSILONS = [0, 0.02, 0.05, 0.1];
 
 /** Logits 0 and w · x of 1×2×2 images. Its label flips within ε exactly when |w · x| < ε ‖w‖₁ (Goodfellow et al. 2015, §3). */
-function linearProblem() {
+function linearProblem(scale = 1) {
   const weight = [1, -2, 1.5, -0.4];
   const random = createRandom(5, 'linear');
   const images = new Float32Array(COUNT * 4);
@@ -27,7 +28,7 @@ function linearProblem() {
   const model = smallModel({
     inputs: { x: { dtype: 'float32', shape: undefined } },
     constants: {
-      w: { dtype: 'float32', shape: [4, 2], data: Float32Array.from(weight.flatMap((w) => [0, w])) },
+      w: { dtype: 'float32', shape: [4, 2], data: Float32Array.from(weight.flatMap((w) => [0, scale * w])) },
       shape: { dtype: 'int64', shape: [2], data: BigInt64Array.of(-1n, 4n) },
     },
     nodes: [
@@ -41,15 +42,16 @@ function linearProblem() {
     images: { shape: [COUNT, 1, 2, 2], data: images },
     labels: { shape: [COUNT], data: labels },
   });
-  return { model, data, robustWithin: (epsilon: number) => margins.filter((m) => Math.abs(m) > epsilon * norm).length };
+  return { model, data, stands: (epsilon: number) => margins.map((m) => Math.abs(m) > epsilon * norm) };
 }
 
 it('finds the exact robust accuracy of a linear classifier, and writes it as JSON', async () => {
-  const { model, data, robustWithin } = linearProblem();
+  const { model, data, stands } = linearProblem();
   const json = folder.file('result.json');
   const { code, stdout } = await tempered([
     ...['evaluate', await folder.write('linear.onnx', model), '--data', await folder.write('data.npz', data)],
     ...['--input-shape', '1x2x2', '--epsilons', EPSILONS.join(), '--steps', '10', '--json', json],
+    ...['--batch-size', '7', '--ledger', folder.file('ledger.csv')],
   ]);
   expect(code).toBe(0);
   expect(stdout.trimEnd().split('\n')).toHaveLength(1 + EPSILONS.length);
@@ -57,7 +59,7 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   expect(count).toBe(COUNT);
   expect(attack).toMatchObject({ name: 'pgd', norm: 'linf', steps: 10, randomStart: true });
   expect(results.map(({ epsilon }: { epsilon: number }) => epsilon)).toEqual(EPSILONS);
-  const correct = EPSILONS.map(robustWithin);
+  const correct = EPSILONS.map((epsilon) => stands(epsilon).filter(Boolean).length);
   // The problem is no trivial one: some images fall at every ε.
   expect(new Set(correct).size).toBe(EPSILONS.length);
   expect(results.map((row: { correct: number }) => row.correct)).toEqual(correct);
@@ -66,4 +68,86 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   expect(results[0]).toMatchObject({ accuracy: 1, count: COUNT });
   expect(results[0].interval[1]).toBe(1);
   expect(results[0].interval[0]).toBeCloseTo(0.025 ** (1 / COUNT), 6);
+  const [heading, ...rows] = await ledgerOf('ledger.csv');
+  expect(heading).toEqual(['image', 'label', 'natural', 'epsilon', 'prediction', 'distance']);
+  expect(rows).toHaveLength(COUNT * EPSILONS.length);
+  for (const [at, epsilon] of EPSILONS.entries()) {
+    const part = rows.slice(at * COUNT, (at + 1) * COUNT).map((row) => row.map(Number));
+    expect(part.map(([image]) => image)).toEqual(Array.from({ length: COUNT }, (_, i) => i));
+    expect(part.every(([, label, natural, radius]) => label === natural && radius === epsilon)).toBe(true);
+    expect(part.map(([, label, , , prediction]) => prediction === label)).toEqual(stands(epsilon));
+    expect(Math.max(...part.map((row) => row[5]!))).toBeCloseTo(epsilon, 6);
+  }
+});
+
+const ledgerOf = async (name: string) =>
+  (await readFile(folder.file(name), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(','));
+
+/** An untrained classifier of the made shapes. */
+const shapesModel = () =>
+  writeModelFile(
+    createModel({ architecture: 'small-cnn', inputShape: [3, 32, 32], classes: SHAPES_CLASSES, seed: 1, name: 'm' }),
+  );
+
+it('draws the made data set by the seed', async () => {
+  const model = await folder.write('shapes.onnx', shapesModel());
+  const { code, stdout } = await tempered([
+    ...['evaluate', model, '--data', 'shapes', '--count', '12', '--epsilons', '0', '--seed', '3'],
+    ...['--ledger', folder.file('seed.csv')],
+  ]);
+  expect(code).toBe(0);
+  expect(stdout).toContain('Data: pattern of amplitude 4/255');
+  const { labels } = shapes({ split: 'test', count: 12, seed: 3 }).batch(Uint32Array.from({ length: 12 }, (_, i) => i));
+  expect((await ledgerOf('seed.csv')).slice(1).map(([, label]) => Number(label))).toEqual([...labels]);
+});
+
+it('matches the classes of a folder by name, and takes all of it when told to', async () => {
+  const model = await folder.write('named.onnx', shapesModel());
+  const kept = ['star', 'bolt', 'circle'];
+  const blank = await encodePng({ width: 32, height: 32, data: new Uint8Array(32 * 32 * 4).fill(255) });
+  for (const name of kept) {
+    await mkdir(folder.file('pictures', name), { recursive: true });
+    await folder.write(`pictures/${name}/a.png`, blank);
+  }
+  const args = ['evaluate', model, '--data', folder.file('pictures'), '--epsilons', '0'];
+  const { code } = await tempered([...args, '--split', 'all', '--ledger', folder.file('named.csv')]);
+  expect(code).toBe(0);
+  const labels = (await ledgerOf('named.csv')).slice(1).map(([, label]) => SHAPES_CLASSES[Number(label)]);
+  expect(labels).toEqual([...kept].sort());
+
+  const divided = await tempered(args);
+  expect(divided.code).toBe(2);
+  expect(divided.stderr).toMatch(/^error: .* one picture in 10 .* 'all'\n$/);
+
+  await mkdir(folder.file('pictures', 'zebra'));
+  await folder.write('pictures/zebra/a.png', blank);
+  const other = await tempered([...args, '--split', 'all']);
+  expect(other.code).toBe(2);
+  expect(other.stderr).toContain('are not those of pictures (bolt, circle, star, zebra)');
+});
+
+it('says when a saturated loss gives no gradient, and keeps the last or the worst', async () => {
+  const { model, data, robustWithin } = linearProblem(1e5);
+  const evaluate = async (...more: string[]) => {
+    const { code, stdout } = await tempered([
+      ...['evaluate', await folder.write('steep.onnx', model), '--data', await folder.write('steep.npz', data)],
+      ...['--input-shape', '1x2x2', '--epsilons', '0.05', '--steps', '5', '--json', folder.file('steep.json'), ...more],
+    ]);
+    expect(code).toBe(0);
+    const { attack, results } = JSON.parse(await readFile(folder.file('steep.json'), 'utf8'));
+    return { stdout, attack, row: results[0] };
+  };
+  const saturated = await evaluate();
+  expect(saturated.attack.keep).toBe('last');
+  expect(saturated.row.zeroGradients).toBeGreaterThan(COUNT / 2);
+  expect(saturated.stdout).toContain(
+    `${saturated.row.zeroGradients} of ${COUNT} images gave no gradient: try --loss margin`,
+  );
+  const margin = await evaluate('--loss', 'margin', '--keep', 'worst');
+  expect(margin.attack.keep).toBe('worst');
+  expect(margin.row).toMatchObject({ zeroGradients: 0, correct: robustWithin(0.05) });
+  expect(margin.stdout).not.toContain('gradient');
 });

@@ -1,4 +1,5 @@
 /** @file Runs that are killed go on where they were and end with what an uninterrupted run gives. */
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -44,6 +45,36 @@ it('trains to the same bytes', async () => {
     const [cut, whole] = await Promise.all(['cut', 'whole'].map((name) => readFile(folder.file(name, file))));
     expect(cut!.equals(whole!)).toBe(true);
   }
+});
+
+it('goes on with the same data only, under the same name', async () => {
+  const file = await folder.write('changing.npz', smallData(60));
+  const train = ['train', '--data', file, '--epochs', '1', '--batch-size', '10', '--out', folder.file('changing')];
+  expect((await tempered(train)).code).toBe(0);
+  const { dataHashes, modelHashes } = JSON.parse(await readFile(folder.file('changing', 'manifest.json'), 'utf8'));
+  expect(dataHashes).toEqual({ train: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  for (const model of ['model.onnx', 'last.onnx']) {
+    const bytes = await readFile(folder.file('changing', model));
+    expect(modelHashes[model]).toBe(createHash('sha256').update(bytes).digest('hex'));
+  }
+  await folder.write('changing.npz', smallData(63));
+  const { code, stderr } = await tempered(train);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/holds a run with other settings: dataHashes.train was "/);
+});
+
+it('a command that is refused leaves nothing in the way of the corrected one', async () => {
+  const train = (...more: string[]) => [
+    ...['train', '--data', data, '--epochs', '1', '--batch-size', '10', '--out', folder.file('corrected'), ...more],
+  ];
+  for (const wrong of [
+    ['--learning-rate', '0'],
+    ['--method', 'adversarial', '--warmup', '5'],
+  ]) {
+    expect((await tempered(train(...wrong))).code).toBe(2);
+    expect(existsSync(folder.file('corrected', 'manifest.json'))).toBe(false);
+  }
+  expect((await tempered(train())).code).toBe(0);
 });
 
 it('studies to the same numbers', async () => {
