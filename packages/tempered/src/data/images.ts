@@ -88,7 +88,7 @@ export interface TarImages {
 }
 
 /**
- * The pictures of one split in a tar archive (gzipped or not) with entries `…/<split>/<index>_<class>.<extension>` or
+ * The pictures of one split, or of 'all', in a tar archive (gzipped or not) with entries `…/<split>/<index>_<class>.<extension>` or
  * `…/<split>/<class>/<file>`.
  *
  * @throws DataError when the archive cannot be read or has no such entries
@@ -101,12 +101,14 @@ export function tarImages(archive: Uint8Array, split: string, name = 'tar archiv
     if (!entry) continue;
     const label = entry[3] ?? entry[4]!;
     classes.add(label);
-    if (entry[1] !== split) continue;
+    if (split !== 'all' && entry[1] !== split) continue;
     const order = entry[2]?.padStart(16, '0') ?? `${label}/${entry[5]}`;
     found.push({ order, file: { name: `${name}: ${member.name}`, label, read: async () => member.data } });
   }
   if (found.length === 0) {
-    throw new DataError(`${name}: it holds no pictures called ${split}/<index>_<class>.<jpg|png>`);
+    throw new DataError(
+      `${name}: it holds no pictures called ${split === 'all' ? 'test' : split}/<index>_<class>.<jpg|png>`,
+    );
   }
   found.sort((a, b) => (a.order < b.order ? -1 : 1));
   return { files: found.map(({ file }) => file), classes: [...classes].sort() };

@@ -73,6 +73,10 @@ describe('loadDataset', () => {
     const { images, labels } = test.batch([0]);
     expect([labels[0], Math.round(255 * images.data[0]!), images.data[74]]).toEqual([1, 30, 1]);
     expect((await loadDataset({ name: path('split'), split: 'train' })).count).toBe(2);
+    expect(await loadDataset({ name: path('split'), split: 'all', size: 5 })).toMatchObject({
+      count: 3,
+      classes: ['cat', 'dog'],
+    });
   });
 
   it('divides a folder of pictures without splits', async () => {
@@ -86,18 +90,48 @@ describe('loadDataset', () => {
       9, 19,
     ]);
     expect(test.note).toContain('held out');
+    const all = await loadDataset({ name: path('flat'), split: 'all' });
+    expect([all.count, all.note]).toEqual([20, undefined]);
+  });
+
+  it('says what to do with a folder too small to hold a test picture out', async () => {
+    for (let i = 0; i < 9; i++) await write(`small/a/${i}.png`, await picture(i));
+    const test = () => loadDataset({ name: path('small') });
+    await expect(test()).rejects.toThrow(DataError);
+    await expect(test()).rejects.toThrow(
+      'one picture in 10 of each class is held out for the test, but no class has 10',
+    );
+    await expect(test()).rejects.toThrow("take every picture with the split 'all'");
+    expect((await loadDataset({ name: path('small'), split: 'all' })).count).toBe(9);
+    expect((await loadDataset({ name: path('small'), split: 'train' })).count).toBe(9);
+  });
+
+  it('keeps the size of re-encoded CIFAR-10 pictures, whatever size is asked for', async () => {
+    await write(
+      'jpeg/cifar10-jpeg.tar.gz',
+      createTar([
+        { name: 'c/test/0_cat.png', data: await picture(7, 6, 6) },
+        { name: 'c/test/1_dog.png', data: await picture(8, 6, 6) },
+      ]),
+    );
+    const dataset = await loadDataset({ name: 'cifar10', dataDir: path('jpeg'), size: 3 });
+    expect(dataset).toMatchObject({ imageShape: [3, 6, 6], count: 2 });
+    expect(dataset.note).toContain('JPEG');
   });
 
   it('reads a tar of pictures and an .npz', async () => {
+    const image = await picture(7);
     await write(
       'set.tar',
       createTar([
-        { name: 's/test/0_b.png', data: await picture(7) },
+        { name: 's/test/0_b.png', data: image },
         { name: 's/train/1_a.png', data: 'x' },
       ]),
     );
     const pictures = await loadDataset({ name: path('set.tar') });
     expect(pictures).toMatchObject({ count: 1, classes: ['a', 'b'], imageShape: [3, 4, 4] });
+    await write('whole.tar', createTar(['train', 'test'].map((s) => ({ name: `s/${s}/0_b.png`, data: image }))));
+    expect((await loadDataset({ name: path('whole.tar'), split: 'all' })).count).toBe(2);
 
     const images = { shape: [2, 1, 1, 2], data: Float32Array.of(0, 0.5, 1, 0.25) };
     await write('set.npz', writeNpz({ images, labels: { shape: [2], data: BigInt64Array.of(2n, 0n) } }));
@@ -110,6 +144,8 @@ describe('loadDataset', () => {
     ['an unknown name', { name: 'imagenot' }, UsageError, "no data set or path 'imagenot'; known are shapes"],
     ['a file of another kind', { name: fileURLToPath(import.meta.url) }, UsageError, 'is no data set'],
     ['a conflict split elsewhere', { name: 'mnist', split: 'conflict' as const }, UsageError, 'only shapes has'],
+    ['a split of all of a named set', { name: 'mnist', split: 'all' as const }, UsageError, "mnist has no split 'all'"],
+    ['a split of all shapes', { name: 'shapes', split: 'all' as const }, UsageError, "shapes has no split 'all'"],
     ['a count of 0', { name: 'shapes', count: 0 }, UsageError, 'count must be'],
     ['a folder without pictures', { name: 'EMPTY' }, DataError, 'no pictures found'],
   ])('refuses %s', async (_, options, kind, message) => {

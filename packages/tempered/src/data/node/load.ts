@@ -23,7 +23,8 @@ import { cacheFolder } from './cache-folder.ts';
 import { readIfThere } from './files.ts';
 import { folderImages } from './image-folder.ts';
 
-export type Split = 'train' | 'test' | 'conflict';
+/** 'conflict' exists in `shapes` only, 'all' in folders and archives of pictures. */
+export type Split = 'train' | 'test' | 'conflict' | 'all';
 
 export interface LoadOptions extends Work {
   /**
@@ -31,11 +32,11 @@ export interface LoadOptions extends Work {
    * pictures, or of an .npz file with arrays `images` ([n, C, H, W] or [n, H, W], bytes or [0, 1]) and `labels`.
    */
   name: string;
-  /** Default: 'test'. 'conflict' exists in `shapes` only. */
+  /** Default: 'test'. */
   split?: Split;
   /** Where the files are. Default: the cache folder that `fetchDataset` fills. */
   dataDir?: string;
-  /** Pixels along each side, for folders and archives of pictures. Default: as they are. */
+  /** Pixels along each side, for folders and archives of pictures given by path. Default: as they are. */
   size?: number;
   /** Loads the first images only. Default: all. */
   count?: number;
@@ -53,27 +54,33 @@ export interface LoadOptions extends Work {
  */
 export async function loadDataset(options: LoadOptions): Promise<Dataset> {
   const { name, split = 'test', count, seed } = options;
-  if (!['train', 'test', 'conflict'].includes(split))
+  if (!['train', 'test', 'conflict', 'all'].includes(split))
     throw new UsageError(`There is no split '${split}'; use train or test`);
   if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
     throw new UsageError(`count must be a whole number above 0, not ${count}`);
   }
-  if (name === 'shapes') return shapes({ split, count, seed });
+  if (name === 'shapes') return shapes({ split: exceptAll(split, name), count, seed });
   if (split === 'conflict') throw new UsageError(`${name} has no split 'conflict'; only shapes has`);
   const dataset = await loadFiles(name, split, options);
   return count === undefined ? dataset : first(dataset, count);
 }
 
-function loadFiles(name: string, split: CifarSplit, options: LoadOptions): Promise<Dataset> {
+function exceptAll<S extends Split>(split: S, name: string): Exclude<S, 'all'> {
+  if (split === 'all')
+    throw new UsageError(`${name} has no split 'all'; only folders and archives of pictures have one`);
+  return split as Exclude<S, 'all'>;
+}
+
+function loadFiles(name: string, split: CifarSplit | 'all', options: LoadOptions): Promise<Dataset> {
   const { dataDir = join(cacheFolder(), name) } = options;
   switch (name) {
     case 'mnist':
-      return loadIdx(name, split, dataDir, MNIST_CLASSES);
+      return loadIdx(name, exceptAll(split, name), dataDir, MNIST_CLASSES);
     case 'fashion-mnist':
-      return loadIdx(name, split, dataDir, FASHION_MNIST_CLASSES);
+      return loadIdx(name, exceptAll(split, name), dataDir, FASHION_MNIST_CLASSES);
     case 'cifar10':
     case 'cifar100':
-      return loadCifar(name, split, dataDir, options);
+      return loadCifar(name, exceptAll(split, name), dataDir, options);
     default:
       return loadPath(name, split, options);
   }
@@ -123,13 +130,14 @@ async function loadCifar(name: CifarName, split: CifarSplit, dataDir: string, op
   const { files } = tarImages(jpeg, split, 'cifar10-jpeg.tar.gz');
   return loadPictures(files, {
     ...options,
+    size: undefined,
     split,
     classes: CIFAR10_CLASSES,
     note: 'read from a JPEG re-encoding, not the original pixels: figures differ a little from published ones',
   });
 }
 
-async function loadPath(path: string, split: CifarSplit, options: LoadOptions): Promise<Dataset> {
+async function loadPath(path: string, split: CifarSplit | 'all', options: LoadOptions): Promise<Dataset> {
   const found = await stat(path).catch(() => undefined);
   if (!found) {
     throw new UsageError(
@@ -142,7 +150,7 @@ async function loadPath(path: string, split: CifarSplit, options: LoadOptions): 
   }
   const bytes = await readIfThere(path);
   if (!bytes) throw new DataError(`${path} is not there any more`);
-  if (/\.npz$/i.test(path)) return npzDataset(bytes, basename(path), split);
+  if (/\.npz$/i.test(path)) return npzDataset(bytes, basename(path), exceptAll(split, path));
   if (/\.(tar|tar\.gz|tgz)$/i.test(path)) {
     const { files, classes } = tarImages(bytes, split, basename(path));
     return loadPictures(files, { ...options, name: basename(path), split, classes });
@@ -151,7 +159,7 @@ async function loadPath(path: string, split: CifarSplit, options: LoadOptions): 
 }
 
 interface Pictures extends LoadOptions {
-  split: CifarSplit;
+  split: CifarSplit | 'all';
   classes: readonly string[];
   note?: string;
 }
