@@ -173,14 +173,15 @@ describe('a batch that the exporter fixed', () => {
 describe('a softmax at the end', () => {
   const scores = network();
   /** The network with more nodes behind its logits. */
-  const ending = (...ops: readonly [string, Record<string, number>?][]) =>
+  type Ending = [op: string, attributes?: Record<string, number>];
+  const ending = (...ops: Ending[]) =>
     modelOf(SHAPE, 4, (g, x) => {
       const values = g.append(specialize(scores.graph, { input: [1, ...SHAPE] }), { input: x });
       const last = ops.reduce((value, [op, attributes]) => g.op(op, [value], attributes), values.get('logits')!);
       return g.rename(last, 'probabilities');
     });
 
-  it.each<[string, Parameters<typeof ending>]>([
+  it.each<[string, Ending[]]>([
     ['Softmax', [['Softmax', { axis: 1 }]]],
     ['LogSoftmax', [['LogSoftmax', { axis: -1 }]]],
     ['Softmax through Flatten and Identity', [['Softmax', { axis: 1 }], ['Flatten', { axis: 1 }], ['Identity']]],

@@ -1,7 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createModel, createRandom, SHAPES_CLASSES, shapes, writeModelFile, writeNpz } from '../../src/index.ts';
+import { SHAPES_CLASSES } from '../../src/data/shapes/shapes.ts';
+import { createModel, shapes, writeModelFile, writeNpz } from '../../src/index.ts';
 import { encodePng } from '../../src/node.ts';
+import { createRandom } from '../../src/random.ts';
 import { smallModel } from '../../src/runtime/small-model.ts';
 import { type Folder, tempered, temporaryFolder } from './command.ts';
 
@@ -130,7 +132,7 @@ it('matches the classes of a folder by name, and takes all of it when told to', 
 });
 
 it('says when a saturated loss gives no gradient, and keeps the last or the worst', async () => {
-  const { model, data, robustWithin } = linearProblem(1e5);
+  const { model, data, stands } = linearProblem(1e5);
   const evaluate = async (...more: string[]) => {
     const { code, stdout } = await tempered([
       ...['evaluate', await folder.write('steep.onnx', model), '--data', await folder.write('steep.npz', data)],
@@ -148,6 +150,6 @@ it('says when a saturated loss gives no gradient, and keeps the last or the wors
   );
   const margin = await evaluate('--loss', 'margin', '--keep', 'worst');
   expect(margin.attack.keep).toBe('worst');
-  expect(margin.row).toMatchObject({ zeroGradients: 0, correct: robustWithin(0.05) });
+  expect(margin.row).toMatchObject({ zeroGradients: 0, correct: stands(0.05).filter(Boolean).length });
   expect(margin.stdout).not.toContain('gradient');
 });
