@@ -110,8 +110,9 @@ export async function optimizeInput(classifier: Classifier, options: OptimizeInp
           worst: keep === 'worst' ? noWorstYet(first) : undefined,
           signal,
           onStep: options.onStep && ((step, at, objective) => reportStep(options, step, restart, chunk, objective, at)),
-          onFirst: (flags) => {
-            for (let row = chunk.start; row < chunk.end; row++) stuck[row]! &= floats(flags)[row - chunk.start]!;
+          onFirst: (size) => {
+            const sizes = floats(size);
+            for (let i = chunk.start; i < chunk.end; i++) stuck[i]! &= Number(sizes[i - chunk.start] === 0);
           },
           onDone: () => onProgress?.({ stage: 'optimise', done: ++done, total }),
         });

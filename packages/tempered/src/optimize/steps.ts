@@ -44,8 +44,7 @@ function writeStep(context: ProgramContext, classifier: Classifier, options: Ste
   const ball = balls[norm];
   g.output(ball.project(g, ball.step(g, x, direction, stepSize), origin, epsilon), 'x_next');
   g.output(value, 'objective');
-  const moves = g.reduceMax(g.abs(g.sign(direction)), perImage(direction));
-  g.output(g.cast(g.less(moves, g.constant(0.5)), 'float32'), 'stuck');
+  g.output(g.op('ReduceL1', [dx!, g.integers(perImage(dx!))], { keepdims: 0 }), 'gradient_size');
   if (keep === 'worst')
     writeWorst(g, x, value, success, options, ['worst_x_next', 'worst_value_next', 'worst_success_next']);
 }
@@ -153,8 +152,8 @@ export interface TakeStepsOptions {
   signal?: AbortSignal;
   /** Called before each step with the iterate and, on request, its objective. */
   onStep?: (step: number, x: ResidentTensor, objective: HostTensor) => void | Promise<void>;
-  /** Called after the first step with a 1 for every image whose gradient was zero there, [batch]. */
-  onFirst?: (stuck: HostTensor) => void;
+  /** Called after the first step with Σ|gradient| of each image there, [batch]. */
+  onFirst?: (gradientSize: HostTensor) => void;
   /** Called after each step. */
   onDone?: () => void;
 }
@@ -186,13 +185,13 @@ export async function takeSteps(
       const { fetched, kept } = await program.run(
         { x, origin, target, ...constants, ...worst },
         {
-          fetch: [...(onStep ? ['objective'] : []), ...(first ? ['stuck'] : [])],
+          fetch: [...(onStep ? ['objective'] : []), ...(first ? ['gradient_size'] : [])],
           keep: ['x_next', ...(worst ? WORST_OUTPUTS : [])],
         },
       );
       const next = { x: kept.x_next!, worst: worst && nextWorst(kept) };
       try {
-        if (first) onFirst(fetched.stuck!);
+        if (first) onFirst(fetched.gradient_size!);
         await onStep?.(step, x, fetched.objective!);
       } finally {
         release(x, worst);
