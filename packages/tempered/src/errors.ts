@@ -8,6 +8,21 @@ export class DataError extends Error {
   override name = 'DataError';
 }
 
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'no permission',
+  EPERM: 'no permission',
+  EROFS: 'no permission',
+  EISDIR: 'it is a folder, not a file',
+};
+
+/** Why a file could not be read or written, from an error of Node's file system. */
+export function fileReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return code === undefined ? error.message : (FILE_REASONS[code] ?? code);
+}
+
 /** A device that is not there, or that refuses a program. */
 export class DeviceError extends Error {
   override name = 'DeviceError';

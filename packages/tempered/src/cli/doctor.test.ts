@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { doctorCommand } from './doctor.ts';
 
@@ -42,3 +45,22 @@ it.skipIf(process.platform !== 'linux')('exits with 1 when the device asked for 
   expect(await run('--device', 'webgpu', '--threads', '1')).toMatch(/webgpu +not available: onnxruntime-node found no/);
   expect(process.exitCode).toBe(1);
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'takes the options of every command: a file for the JSON, and a seed',
+  async () => {
+    process.env.VK_DRIVER_FILES = '/nonexistent.json';
+    const notes: string[] = [];
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => notes.push(String(text)) > 0);
+    const folder = await mkdtemp(join(tmpdir(), 'tempered-'));
+    try {
+      const json = join(folder, 'doctor.json');
+      const output = await run('--device', 'webgpu', '--threads', '1', '--seed', '3', '--json', json);
+      expect(output).toMatch(/^tempered \d/);
+      expect(JSON.parse(await readFile(json, 'utf8')).devices).toMatchObject([{ device: 'webgpu', available: false }]);
+      expect(notes).toContain('note: --seed has no effect here\n');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+);

@@ -1,7 +1,7 @@
 /** @file Inputs of the commands that take one image or array. */
 import { readFile } from 'node:fs/promises';
 import { npyToTensor, parseNpy } from '../data/npy.ts';
-import { UsageError } from '../errors.ts';
+import { DataError, fileReason, UsageError } from '../errors.ts';
 import { decodeImage } from '../image/node/encode.ts';
 import { centreSquare, resize } from '../image/resample.ts';
 import type { Classifier } from '../models/classifier.ts';
@@ -32,7 +32,6 @@ async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    // Node leaves out the path of a folder that is read like a file.
-    throw error instanceof Error ? Object.assign(error, { path }) : error;
+    throw new DataError(`the array ${path} cannot be read: ${fileReason(error)}`, { cause: error });
   }
 }

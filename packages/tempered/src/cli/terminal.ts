@@ -1,6 +1,6 @@
 /** @file What the commands share with the terminal: progress, interruption, errors and exit codes. */
 import { ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
-import { DataError, DeviceError, UsageError } from '../errors.ts';
+import { DataError, DeviceError, fileReason, UsageError } from '../errors.ts';
 import type { Progress } from '../progress.ts';
 import { duration } from '../report/format.ts';
 
@@ -12,8 +12,7 @@ export function explainError(error: unknown): { message: string; code: number } 
   if (USER_ERRORS.some((kind) => error instanceof kind)) return { message: (error as Error).message, code: 2 };
   if (error instanceof DeviceError) return { message: error.message, code: 1 };
   if (isFileError(error)) {
-    const reason = fileReason(error.code);
-    return { message: error.path === undefined ? reason : `${reason}: ${error.path}`, code: 2 };
+    return { message: `${error.path ?? 'a file'} cannot be read or written: ${fileReason(error)}`, code: 2 };
   }
   if (error instanceof Error && error.name === 'AbortError') return { message: 'Interrupted.', code: 130 };
   return { message: error instanceof Error ? (error.stack ?? error.message) : String(error), code: 1 };
@@ -23,13 +22,6 @@ export function explainError(error: unknown): { message: string; code: number } 
 function isFileError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false;
   return 'path' in error || error.code === 'EISDIR';
-}
-
-function fileReason(code: string): string {
-  if (code === 'ENOENT') return 'There is no such file or folder';
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return 'No permission to read or write';
-  if (code === 'EISDIR') return 'This is a folder, not a file';
-  return `Cannot read or write (${code})`;
 }
 
 export interface Terminal {

@@ -46,7 +46,7 @@ function unsupportedModel(): Uint8Array {
 
 /** In arguments, @name is a file of the folder. Writing into `data.npz/…` fails for everybody, root included. */
 const CASES: readonly (readonly [what: string, args: string, message: RegExp])[] = [
-  ['missing model', 'evaluate @none.onnx --data shapes', /no model file .*none\.onnx/],
+  ['missing model', 'evaluate @none.onnx --data shapes', /none\.onnx cannot be read: there is no such file/],
   ['truncated model', 'evaluate @truncated.onnx --data shapes', /truncated\.onnx: /],
   ['text instead of a model', 'explain @text.onnx --input @image.npy --out @out', /text\.onnx: /],
   ['empty model', 'differentiate @empty.onnx --shape 1x3 --out @out.onnx', /empty\.onnx: /],
@@ -92,7 +92,17 @@ const CASES: readonly (readonly [what: string, args: string, message: RegExp])[]
   ['run folder that is a file', 'train --data @data.npz --out @image.npy', /is a file, not a folder/],
   ['file that is a folder', 'differentiate @small.onnx --shape 1x1x12x12 --out @folder', /is a folder, not a file/],
   ['JSON file that is a folder', 'evaluate @small.onnx --data @data.npz --json @folder', /is a folder, not a file/],
-  ['array that is a folder', 'explain @small.onnx --input @folder.npy --out @out', /folder, not a file: .*folder\.npy/],
+  [
+    'array that is a folder',
+    'explain @small.onnx --input @folder.npy --out @out',
+    /folder\.npy cannot be read: it is a folder, not a file/,
+  ],
+  [
+    'picture that is a folder',
+    'explain @small.onnx --input @folder --out @out',
+    /folder cannot be read: it is a folder, not a file/,
+  ],
+  ['model that is a folder', 'evaluate @folder --data shapes', /folder cannot be read: it is a folder, not a file/],
   [
     'baseline',
     'explain @small.onnx --input @image.npy --method ig --baseline grey --out @out',

@@ -4,7 +4,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createModel, createRandom, writeModelFile, writeNpz } from '../../src/index.ts';
+import { createModel, writeModelFile, writeNpz } from '../../src/index.ts';
+import { createRandom } from '../../src/random.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/tempered.js', import.meta.url));
 

@@ -1,7 +1,7 @@
 /** @file Gradient files, run by ONNX Runtime as any user would, against central differences. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createRandom } from '../../src/index.ts';
+import { createRandom } from '../../src/random.ts';
 import { smallModel } from '../../src/runtime/small-model.ts';
 import { type Folder, tempered, temporaryFolder } from './command.ts';
 

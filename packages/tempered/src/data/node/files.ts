@@ -2,7 +2,7 @@
 
 import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { DataError } from '../../errors.ts';
+import { DataError, fileReason } from '../../errors.ts';
 
 /** A file's bytes, or nothing where there is no such file. */
 export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
@@ -10,7 +10,7 @@ export async function readIfThere(path: string): Promise<Uint8Array | undefined>
     return await readFile(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw new DataError(`${path} cannot be read: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new DataError(`${path} cannot be read: ${fileReason(error)}`, { cause: error });
   }
 }
 
@@ -21,7 +21,7 @@ export async function entriesOf(folder: string): Promise<Dirent[]> {
     return entries.filter(({ name }) => !name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch (error) {
     if (isMissing(error)) return [];
-    throw new DataError(`${folder} cannot be read: ${error instanceof Error ? error.message : error}`, {
+    throw new DataError(`${folder} cannot be read: ${fileReason(error)}`, {
       cause: error,
     });
   }

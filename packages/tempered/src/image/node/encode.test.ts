@@ -67,7 +67,9 @@ describe('decodeImage', () => {
 
   it('names the file that is missing, truncated or no image', async () => {
     const missing = join(folder, 'missing.png');
-    await expect(decodeImage(missing)).rejects.toThrow(new DataError(`There is no image ${missing}.`));
+    await expect(decodeImage(missing)).rejects.toThrow(
+      new DataError(`the image ${missing} cannot be read: there is no such file or folder`),
+    );
     const text = join(folder, 'text.png');
     await writeFile(text, 'not an image');
     await expect(decodeImage(text)).rejects.toThrow(DataError);

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { DataError } from '../../errors.ts';
+import { DataError, fileReason } from '../../errors.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { Bitmap } from '../bitmap.ts';
 
@@ -83,8 +83,7 @@ async function readImageFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    throw new DataError(missing ? `There is no image ${path}.` : `${path} cannot be read: ${error}.`, { cause: error });
+    throw new DataError(`the image ${path} cannot be read: ${fileReason(error)}`, { cause: error });
   }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path';
 import { ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
-import { DataError, UsageError } from '../../errors.ts';
+import { DataError, fileReason, UsageError } from '../../errors.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { Classifier } from '../classifier.ts';
 import { type ReadModelOptions, readModel } from '../load.ts';
@@ -34,11 +34,7 @@ export async function readModelBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    throw new DataError(
-      code === 'ENOENT' ? `there is no model file ${path}` : `the model file ${path} cannot be read (${code})`,
-      { cause: error },
-    );
+    throw new DataError(`the model file ${path} cannot be read: ${fileReason(error)}`, { cause: error });
   }
 }
 
