@@ -14,7 +14,6 @@ export {
   type PgdOptions,
   perturb,
   pgd,
-  stepSizeAt,
 } from './attacks/attack.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
 export {
@@ -26,7 +25,7 @@ export {
   plainGradient,
   smoothGrad,
 } from './attribution/method.ts';
-export { type Augmentation, augment } from './data/augment.ts';
+export type { Augmentation } from './data/augment.ts';
 export {
   CIFAR10_CLASSES,
   CIFAR100_CLASSES,
@@ -37,8 +36,6 @@ export {
   cifarFromArchive,
 } from './data/cifar.ts';
 export {
-  type BatchesOptions,
-  batches,
   type Dataset,
   type DatasetArrays,
   first,
@@ -47,11 +44,9 @@ export {
 } from './data/dataset.ts';
 export {
   FASHION_MNIST_CLASSES,
-  type IdxArray,
   type IdxDatasetOptions,
   idxDataset,
   MNIST_CLASSES,
-  parseIdx,
 } from './data/idx.ts';
 export {
   type ImageDecoder,
@@ -84,8 +79,7 @@ export {
   proportion,
 } from './evaluation/accuracy.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
-export { arrangeGrid, type Bitmap, createBitmap, upscale } from './image/bitmap.ts';
-export { type Colormap, colorOf, cssGradient, DIVERGING, type Rgb, SEQUENTIAL } from './image/colormap.ts';
+export { arrangeGrid, type Bitmap, upscale } from './image/bitmap.ts';
 export {
   type AttributionOptions,
   type AttributionPicture,
@@ -135,7 +129,7 @@ export type {
   Runtime,
 } from './runtime/runtime.ts';
 export { type Traversal, type TraversalStep, type TraverseOptions, traverse } from './synthesis/traversal.ts';
-export { concatRows, rows, sizeOf, type Tensor, takeRows, zeros } from './tensor.ts';
+export { concatRows, type Tensor, takeRows } from './tensor.ts';
 export type { Checkpoint, CheckpointStore, EpochRecord, Weights } from './training/checkpoint.ts';
 export { adversarial, standard, type TrainingMethod } from './training/method.ts';
 export { adam, type Optimizer, sgd } from './training/optimizer.ts';

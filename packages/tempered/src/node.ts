@@ -1,8 +1,7 @@
 /** @file `tempered/node`: everything of `tempered`, and what needs Node: files, data sets by name, the engine, whole studies. */
-export { cacheFolder } from './data/node/cache-folder.ts';
 export { type FetchOptions, fetchDataset } from './data/node/fetch.ts';
 export { type LoadOptions, loadDataset, type Split } from './data/node/load.ts';
-export { type FetchableName, SOURCES, type SourceFile, type Sources } from './data/node/sources.ts';
+export type { FetchableName, SourceFile, Sources } from './data/node/sources.ts';
 export type { Outline } from './image/mask-outline.ts';
 export { type AnimationOptions, decodeImage, encodeAnimation, encodePng } from './image/node/encode.ts';
 export * from './index.ts';

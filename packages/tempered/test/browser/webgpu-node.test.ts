@@ -8,7 +8,6 @@ import {
   attribute,
   Classifier,
   createNodeRuntime,
-  createRandom,
   fromArrays,
   type ModelDescription,
   pgd,
@@ -16,11 +15,12 @@ import {
   predictLogits,
   type Runtime,
   sgd,
-  sizeOf,
   type Tensor,
   train,
 } from '../../src/node.ts';
+import { createRandom } from '../../src/random.ts';
 import { useSoftwareVulkan } from '../../src/runtime/testing/software-vulkan.ts';
+import { sizeOf } from '../../src/tensor.ts';
 
 const noVulkan = useSoftwareVulkan();
 if (noVulkan !== undefined) console.warn(`WebGPU in Node is not tested: ${noVulkan}`);
