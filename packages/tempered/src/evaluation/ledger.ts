@@ -7,7 +7,6 @@ import type { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { checkEpsilon } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
-import { epsilon as formatEpsilon } from '../report/format.ts';
 import { fitDataset } from './fit.ts';
 
 export interface LedgerOptions extends Work {
@@ -85,7 +84,7 @@ export async function attackEach(
           ((progress) =>
             onProgress({
               ...progress,
-              stage: `${attack.name} at ${formatEpsilon(epsilon)}`,
+              stage: `${attack.name} at ${Number(epsilon.toPrecision(3))}`,
               done: index * right.length + done + Math.floor((imageNumbers.length * progress.done) / progress.total),
               total: epsilons.length * right.length,
             })),
