@@ -19,7 +19,7 @@ import { measureModel, studyAttack } from './measures.ts';
 import { makeExamples } from './pictures.ts';
 import { protocolOf } from './protocol.ts';
 
-const SHAPE = [1, 6, 6];
+const SHAPE = [1, 6, 6] as const;
 const configuration: StudyConfiguration = {
   ...studyConfiguration('mnist', 'quick'),
   samples: 3,
