@@ -78,6 +78,7 @@ export {
   type Proportion,
   proportion,
 } from './evaluation/accuracy.ts';
+export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
 export { arrangeGrid, type Bitmap, upscale } from './image/bitmap.ts';
 export {

@@ -109,7 +109,7 @@ it('draws the made data set by the seed', async () => {
 it('matches the classes of a folder by name, and takes all of it when told to', async () => {
   const model = await folder.write('named.onnx', shapesModel());
   const kept = ['star', 'bolt', 'circle'];
-  const blank = await encodePng({ width: 32, height: 32, data: new Uint8Array(32 * 32 * 4).fill(255) });
+  const blank = await encodePng({ width: 32, height: 32, data: new Uint8ClampedArray(32 * 32 * 4).fill(255) });
   for (const name of kept) {
     await mkdir(folder.file('pictures', name), { recursive: true });
     await folder.write(`pictures/${name}/a.png`, blank);
