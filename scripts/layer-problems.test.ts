@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { layerProblems } from './layer-problems.js';
+import { ROWS } from './layers.js';
 
 let root: string;
 beforeEach(async () => {
@@ -63,4 +64,9 @@ it.each([
   ['a path into a package', 'tempered/src/x.ts', "import '../../onnx-grad/src/a.ts';", 'by its name'],
 ])('reports %s', async (_what, file, text, message) => {
   expect(await check({ [file]: text })).toContainEqual(expect.stringContaining(message));
+});
+
+it('knows only rooms that exist', async () => {
+  const source = new URL('../packages/tempered/src/', import.meta.url);
+  for (const room of ROWS.flat()) await access(new URL(room, source));
 });

@@ -121,6 +121,13 @@ export function refuseIgnored(command: Command, names: readonly string[], why: s
   if (flags !== '') throw new UsageError(`${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect ${why}`);
 }
 
+const NAMED_DATA = ['shapes', 'mnist', 'fashion-mnist', 'cifar10', 'cifar100'];
+
+/** Only pictures of one's own have a size to choose. */
+export function refuseSizeOf(command: Command, data: string): void {
+  if (NAMED_DATA.includes(data)) refuseIgnored(command, ['size'], `on ${data}, whose images have a size of their own`);
+}
+
 /** Says which of the options that every command takes have no effect on this one. */
 export function noteIgnored(command: Command, names: readonly (keyof CommonOptions)[]): void {
   const flags = given(command, names);

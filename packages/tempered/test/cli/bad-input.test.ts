@@ -108,6 +108,8 @@ const CASES: readonly (readonly [what: string, args: string, message: RegExp])[]
     'explain @small.onnx --input @image.npy --method ig --baseline grey --out @out',
     /'grey'.*black, white, mean/,
   ],
+  ['size of images that have one', 'data show shapes --size 9', /--size has no effect on shapes/],
+  ['size in a training', 'train --data mnist --size 9 --out @out', /--size has no effect on mnist/],
   ['split', 'data show shapes --split foo', /choices are train, test, conflict/],
   [
     'steps of another method',
