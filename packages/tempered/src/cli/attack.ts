@@ -14,8 +14,8 @@ import {
   type CommonOptions,
   type ModelOptions,
   nonNegative,
+  noteIgnored,
   readingOptions,
-  refuseIgnored,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
@@ -48,8 +48,8 @@ export function attackCommand(): Command {
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
         const { epsilon, seed, target, label } = options;
-        refuseIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
-        if (target !== undefined) refuseIgnored(command, ['label'], 'with --target');
+        noteIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
+        if (target !== undefined) noteIgnored(command, ['label'], 'with --target');
         await checkFolder(options.out);
         await checkFile(options.json);
         const attack = attackFrom(options, target !== undefined);

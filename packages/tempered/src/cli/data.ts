@@ -7,7 +7,7 @@ import { encodePng } from '../image/node/encode.ts';
 import { renderImage } from '../image/render.ts';
 import { count as formatCount } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
-import { type CommonOptions, noteIgnored, positiveInteger, refuseSizeOf, withCommonOptions } from './options.ts';
+import { type CommonOptions, noteIgnored, noteSizeOf, positiveInteger, withCommonOptions } from './options.ts';
 import { report, textTable } from './output.ts';
 import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
@@ -58,7 +58,7 @@ function showCommand(): Command {
     .option('--out <FILE.png>', 'draw the first images, one row a class');
   return withCommonOptions(command).action((name: string, options: ShowOptions, command: Command) =>
     runCommand(async (terminal) => {
-      refuseSizeOf(command, name);
+      noteSizeOf(command, name);
       noteIgnored(command, ['device', 'threads']);
       const { dataDir, split, size, seed, out } = options;
       await checkFile(out);

@@ -15,9 +15,9 @@ import {
   type ModelOptions,
   nonNegative,
   normOption,
+  noteIgnored,
   positiveInteger,
   readingOptions,
-  refuseIgnored,
   withCommonOptions,
   withModelOptions,
   withRuntime,
@@ -68,7 +68,7 @@ export function evaluateCommand(): Command {
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
     (path: string, options: EvaluateOptions, command: Command) =>
       runCommand(async (terminal) => {
-        refuseIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
+        noteIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
         const { signal, onProgress } = terminal;
         const { data, dataDir, split, count, epsilons, seed, batchSize } = options;
         await checkFile(options.json);

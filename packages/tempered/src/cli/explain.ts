@@ -23,9 +23,9 @@ import {
   type CommonOptions,
   type ModelOptions,
   nonNegative,
+  noteIgnored,
   positiveInteger,
   readingOptions,
-  refuseIgnored,
   wholeNumber,
   withCommonOptions,
   withModelOptions,
@@ -77,7 +77,7 @@ export function explainCommand(): Command {
   return withCommonOptions(withModelOptions(command)).action(
     (path: string, options: ExplainOptions, command: Command) =>
       runCommand(async (terminal) => {
-        refuseIgnored(command, unusedBy(options.method), `with --method ${options.method}`);
+        noteIgnored(command, unusedBy(options.method), `with --method ${options.method}`);
         await checkFolder(options.out);
         await checkFile(options.json);
         const method = await methodFrom(options);

@@ -1,6 +1,5 @@
 /** @file Option values, and the options that every command has. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { UsageError } from '../errors.ts';
 import type { ReadModelOptions } from '../models/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { list } from '../report/format.ts';
@@ -110,28 +109,22 @@ const given = (command: Command, names: readonly string[]): string =>
   list(names.filter((name) => command.getOptionValueSource(name) === 'cli').map((name) => flagOf(command, name)));
 
 /**
- * Nobody should believe in a setting that had no effect.
+ * Says on standard error which of these options were given without having an effect: nobody should believe in them,
+ * and a script that passes the same options to every method should not fail.
  *
  * @param names of options, as in `stepSize`
  * @param why "with --attack fgsm"
- * @throws UsageError when one of them was given
  */
-export function refuseIgnored(command: Command, names: readonly string[], why: string): void {
+export function noteIgnored(command: Command, names: readonly string[], why = 'here'): void {
   const flags = given(command, names);
-  if (flags !== '') throw new UsageError(`${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect ${why}`);
+  if (flags !== '') process.stderr.write(`note: ${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect ${why}\n`);
 }
 
 const NAMED_DATA = ['shapes', 'mnist', 'fashion-mnist', 'cifar10', 'cifar100'];
 
 /** Only pictures of one's own have a size to choose. */
-export function refuseSizeOf(command: Command, data: string): void {
-  if (NAMED_DATA.includes(data)) refuseIgnored(command, ['size'], `on ${data}, whose images have a size of their own`);
-}
-
-/** Says which of the options that every command takes have no effect on this one. */
-export function noteIgnored(command: Command, names: readonly (keyof CommonOptions)[]): void {
-  const flags = given(command, names);
-  if (flags !== '') process.stderr.write(`note: ${flags} ${flags.includes(' ') ? 'have' : 'has'} no effect here\n`);
+export function noteSizeOf(command: Command, data: string): void {
+  if (NAMED_DATA.includes(data)) noteIgnored(command, ['size'], `on ${data}, whose images have a size of their own`);
 }
 
 /** Opens the engine, gives it to `work` and closes it again. */

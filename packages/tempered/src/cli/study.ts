@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
 import type { StudyResult } from '../report/study-result.ts';
 import { type Preset, studyConfiguration } from '../study/configuration.ts';
-import { type CommonOptions, positiveInteger, refuseSizeOf, withCommonOptions, withRuntime } from './options.ts';
+import { type CommonOptions, noteSizeOf, positiveInteger, withCommonOptions, withRuntime } from './options.ts';
 import { report, textTable } from './output.ts';
 import { checkFile, checkFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
@@ -34,7 +34,7 @@ export function studyCommand(): Command {
     );
   return withCommonOptions(command).action((options: StudyCommandOptions, command: Command) =>
     runCommand(async (terminal) => {
-      refuseSizeOf(command, options.data);
+      noteSizeOf(command, options.data);
       const { runStudy } = await import('../study/study.ts');
       const { data, dataDir, preset, seed, epochs, size } = options;
       const base = studyConfiguration(data, preset, seed);

@@ -19,9 +19,9 @@ import {
   type CommonOptions,
   nonNegative,
   normOption,
+  noteIgnored,
+  noteSizeOf,
   positiveInteger,
-  refuseIgnored,
-  refuseSizeOf,
   wholeNumber,
   withCommonOptions,
   withRuntime,
@@ -85,8 +85,8 @@ export function trainCommand(): Command {
     .addHelpText('after', '\nStopped at any moment, the same command goes on after the last finished epoch.');
   return withCommonOptions(command).action((options: TrainCommandOptions, command: Command) =>
     runCommand(async (terminal) => {
-      refuseSizeOf(command, options.data);
-      if (options.method === 'standard') refuseIgnored(command, ['steps', 'warmup'], 'with --method standard');
+      noteSizeOf(command, options.data);
+      if (options.method === 'standard') noteIgnored(command, ['steps', 'warmup'], 'with --method standard');
       const { print, signal, onProgress } = terminal;
       const { data, dataDir, count, size, seed, epochs, epsilon, norm, out } = options;
       await checkFolder(out);
