@@ -71,7 +71,7 @@ export interface Prediction {
   readonly probability: number;
 }
 
-/** Of the logit of the class that the model predicts for the natural image. */
+/** Of the logit of the true class, which is also the predicted one: only images that both models get right are shown. */
 export interface AttributionExample {
   readonly method: string;
   readonly picture: Picture;

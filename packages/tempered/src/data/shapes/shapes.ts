@@ -98,7 +98,7 @@ export function shapes(options: ShapesOptions): Dataset {
     pixels,
     labels,
     masks,
-    note: `pattern of amplitude ${amplitude}/255 that agrees with the label in ${Math.round(agreement * 100)} % of the images`,
+    note: `pattern of amplitude ${amplitude}/255 that agrees with the label in ${Math.round(agreement * 100)}% of the images`,
   });
 }
 

@@ -13,7 +13,7 @@ export function explanationSection(context: ReportContext): Html {
   const hasMeasures = MODEL_NAMES.some((model) => models[model].attributions.some((each) => each.relevanceMass));
   if (examples.length === 0 && !hasMeasures) return html``;
   return html`<h2>What the models look at</h2>
-<p>An attribution gives every pixel its share in the model’s output for the class it predicts. Read each image from left to right: what the model
+<p>An attribution gives every pixel its share in the model’s output for the image’s true class. Read each image from left to right: what the model
 sees, how the attack changes its mind, and which pixels the methods hold responsible.</p>
 ${examples.length > 0 && exampleFigure(context)}
 ${hasMeasures && measures(context)}
