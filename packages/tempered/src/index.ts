@@ -5,16 +5,10 @@
 
 export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
 export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
-export {
-  type Attack,
-  type FgsmOptions,
-  fgsm,
-  type Perturbed,
-  type PerturbOptions,
-  type PgdOptions,
-  perturb,
-  pgd,
-} from './attacks/attack.ts';
+export { type Attack, type Perturbed, type PerturbOptions, perturb } from './attacks/attack.ts';
+export { type Fgsm, fgsm } from './attacks/fgsm.ts';
+export { type Pgd, type PgdOptions, pgd } from './attacks/pgd.ts';
+export { type Restarts, restarts } from './attacks/restarts.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
 export {
   type AttributionMethod,

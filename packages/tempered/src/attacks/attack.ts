@@ -1,160 +1,212 @@
-/** @file Attacks as plain data: `fgsm` and `pgd` describe one, `perturb` runs it. */
-import { type Classifier, checkImages } from '../models/classifier.ts';
+/** @file Every attack by name, and `perturb`, which runs one: attacks are plain data made by the functions beside this file. */
+import { UsageError } from '../errors.ts';
+import { defaultBatchSize } from '../models/batching.ts';
+import { type Classifier, checkClasses, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import { checkEpsilon, checkLabels, checkPixels, optimizeInput } from '../optimize/optimize-input.ts';
+import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
-import { rows, type Tensor } from '../tensor.ts';
+import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { type Fgsm, searchFgsm } from './fgsm.ts';
+import { type Pgd, searchPgd } from './pgd.ts';
+import { onlyImages, type Restarts, searchRestarts } from './restarts.ts';
+import type { Run, Search, Task, Verified } from './search.ts';
 
-/** A description of a gradient attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
-export interface Attack {
-  readonly name: 'fgsm' | 'pgd';
-  readonly norm: Norm;
-  readonly steps: number;
-  /** Length of a step, or `relative` times ε. */
-  readonly stepSize: { readonly absolute: number } | { readonly relative: number };
-  readonly randomStart: boolean;
-  readonly restarts: number;
-  readonly loss: 'cross-entropy' | 'margin';
-  /** Return the last iterate, or of all that were seen the worst for the classifier. */
-  readonly keep: 'last' | 'worst';
-  /** Drive the image toward the labels given to `perturb` instead of away from them. */
-  readonly targeted: boolean;
+/** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
+export type Attack = Fgsm | Pgd | Restarts;
+
+const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
+  fgsm: searchFgsm,
+  pgd: searchPgd,
+  restarts: searchRestarts,
+};
+
+/** The norm of an attack's balls and distances; undefined for threat models that are no norm balls. */
+export function normOf(attack: Attack): Norm | undefined {
+  if ('norm' in attack) return attack.norm;
+  if ('attack' in attack) return normOf(attack.attack);
+  return undefined;
 }
 
-export interface FgsmOptions {
-  norm?: Norm;
-  loss?: Attack['loss'];
-  targeted?: boolean;
-}
-
-/** Fast gradient sign method: one step of length ε. Goodfellow et al. 2015, §4; with l2, the normalised gradient. */
-export function fgsm({ norm = 'linf', loss = 'cross-entropy', targeted = false }: FgsmOptions = {}): Attack {
-  return {
-    name: 'fgsm',
-    norm,
-    steps: 1,
-    stepSize: { relative: 1 },
-    randomStart: false,
-    restarts: 1,
-    loss,
-    keep: 'last',
-    targeted,
-  };
-}
-
-export interface PgdOptions extends FgsmOptions {
-  /** Default 20. */
-  steps?: number;
-  /** In pixel units. Default 2.5 ε / steps, which can cross the ball and leaves room to move along its surface. */
-  stepSize?: number;
-  /** Default true. */
-  randomStart?: boolean;
-  /** Default 1. */
-  restarts?: number;
-  /** Default `'last'`, as in the papers; `'worst'` is never weaker. */
-  keep?: Attack['keep'];
-}
-
-/** Projected gradient descent. Madry et al. 2018, §2.1. */
-export function pgd({
-  norm = 'linf',
-  loss = 'cross-entropy',
-  targeted = false,
-  steps = 20,
-  stepSize,
-  randomStart = true,
-  restarts = 1,
-  keep = 'last',
-}: PgdOptions = {}): Attack {
-  return {
-    name: 'pgd',
-    norm,
-    steps,
-    stepSize: stepSize === undefined ? { relative: 2.5 / Math.max(1, steps) } : { absolute: stepSize },
-    randomStart,
-    restarts,
-    loss,
-    keep,
-    targeted,
-  };
-}
-
-/** Length of a step at ε, in pixel units. */
-export function stepSizeAt({ stepSize }: Attack, epsilon: number): number {
-  return 'absolute' in stepSize ? stepSize.absolute : stepSize.relative * epsilon;
+/** Whether an attack looks for the smallest perturbation by itself, so that it needs no ε. */
+export function isMinimal(attack: Attack): boolean {
+  if ('attack' in attack) return isMinimal(attack.attack);
+  return false;
 }
 
 export interface PerturbOptions extends Work {
   /** [N, C, H, W] in [0, 1]. */
   images: Tensor;
-  /** True classes, or the target classes of a targeted attack. */
+  /** True classes, [N]. */
   labels: ArrayLike<number>;
-  /** Radius of the ball, in pixel units. */
-  epsilon: number;
+  /** Classes to reach, [N]; without them, any class but the true one will do. */
+  targets?: ArrayLike<number>;
+  /** Default 0. */
   seed?: number;
   /** Number of each image in its data set, so that results do not depend on how a set is cut. Default 0, 1, 2 ... */
   imageNumbers?: ArrayLike<number>;
   batchSize?: number;
+  /** Searches on this model instead of the attacked one: a transfer attack, or a form of the model with usable gradients. */
+  surrogate?: Classifier;
 }
 
-export interface Perturbed {
-  readonly adversarial: Tensor;
-  /** Whether a fresh forward pass of the returned images misses the label (or, targeted, hits it), [N]. */
-  readonly success: Uint8Array;
-  /** Prediction of that pass, [N]. */
-  readonly predictions: Int32Array;
-  /** Length of each perturbation under the attack's norm, in double precision, [N]. */
-  readonly distance: Float64Array;
-  /** How many images had a gradient of exactly 0 where the attack started: a saturated loss; `loss: 'margin'` helps. */
-  readonly zeroGradients: number;
-  readonly forwards: number;
-  readonly gradients: number;
+export interface Perturbed extends Verified {
+  /** Radius of each image's ball; infinite for an attack that looked for the smallest perturbation. */
+  readonly epsilon: Float64Array;
+  /** Whether the image is still adversarial with its pixels rounded to 8 bits, [N]. */
+  readonly survivesRounding: Uint8Array;
 }
 
 /**
- * Attacks images. ε = 0 returns them unchanged.
+ * Attacks images. `epsilon` is the radius in pixel units of every image's ball, or a list of one radius an image; with
+ * `epsilons`, the result is a list with an entry for each. Attacks that look for the smallest perturbation (DeepFool,
+ * FAB ...) may be given neither; given one, they succeed where what they find lies inside the ball. ε = 0 returns the
+ * images unchanged. Success is judged by a fresh forward pass of the images that are returned; bounds and distances are
+ * checked in double precision.
  *
- * @throws UsageError when ε is negative, images or labels do not fit the classifier, or pixels lie outside [0, 1]; DataError
- *   when the classifier's logits are not finite
+ * @throws UsageError when ε is negative or missing, images or labels do not fit the classifier, or pixels lie outside
+ *   [0, 1]; DataError when the classifier's logits are not finite
  * @example
  * const { success } = await perturb(classifier, pgd({ steps: 40 }), { images, labels, epsilon: 0.3 });
  */
-export async function perturb(classifier: Classifier, attack: Attack, options: PerturbOptions): Promise<Perturbed> {
-  const { images, labels, epsilon, batchSize, imageNumbers, signal } = options;
-  checkImages(classifier, images);
-  checkPixels(images, imageNumbers);
-  checkEpsilon(epsilon);
-  checkLabels(classifier, labels, images.shape[0]!);
-  const { adversarial, zeroGradients, forwards, gradients } = await search(classifier, attack, options);
-  const predictions = await predict(classifier, adversarial, { batchSize, imageNumbers, signal });
-  const count = images.shape[0]!;
-  const distance = Float64Array.from({ length: count }, (_, i) =>
-    balls[attack.norm].distance(rows(adversarial, i, i + 1).data, rows(images, i, i + 1).data),
-  );
-  const success = Uint8Array.from(predictions, (k, i) => Number((k === labels[i]) === attack.targeted));
-  return { adversarial, success, predictions, distance, zeroGradients, forwards: forwards + count, gradients };
+export function perturb(
+  classifier: Classifier,
+  attack: Attack,
+  options: PerturbOptions & { epsilons: readonly number[] },
+): Promise<Perturbed[]>;
+export function perturb(
+  classifier: Classifier,
+  attack: Attack,
+  options: PerturbOptions & { epsilon?: number | ArrayLike<number>; epsilons?: undefined },
+): Promise<Perturbed>;
+export async function perturb(
+  classifier: Classifier,
+  attack: Attack,
+  options: PerturbOptions & { epsilon?: number | ArrayLike<number>; epsilons?: readonly number[] },
+): Promise<Perturbed | Perturbed[]> {
+  const task = prepare(classifier, options);
+  const count = task.labels.length;
+  const radii = (options.epsilons ?? [options.epsilon]).map((epsilon) => radiiOf(epsilon, count));
+  if (radii.includes(undefined) && !isMinimal(attack))
+    throw new UsageError(`the attack '${attack.name}' needs epsilon, the radius in pixel units`);
+  const smallest = isMinimal(attack) ? await run(task, attack) : undefined;
+  const results: Perturbed[] = [];
+  for (const [index, epsilon] of radii.entries()) {
+    const onProgress: Work['onProgress'] =
+      task.onProgress &&
+      ((progress) =>
+        task.onProgress?.({
+          ...progress,
+          done: index * progress.total + progress.done,
+          total: radii.length * progress.total,
+        }));
+    const verified = smallest
+      ? await within({ ...task, epsilon }, attack, smallest)
+      : await runWherePositive({ ...task, epsilon, onProgress }, attack);
+    const survivesRounding = await judgeRounded(task, verified);
+    results.push({ ...verified, epsilon: epsilon ?? new Float64Array(count).fill(Infinity), survivesRounding });
+  }
+  return options.epsilons ? results : results[0]!;
 }
 
-async function search(classifier: Classifier, attack: Attack, options: PerturbOptions) {
-  const { images, epsilon } = options;
-  if (epsilon === 0)
-    return { adversarial: { ...images, data: images.data.slice() }, zeroGradients: 0, forwards: 0, gradients: 0 };
-  const {
-    images: adversarial,
-    zeroGradients,
-    forwards,
-    gradients,
-  } = await optimizeInput(classifier, {
-    ...options,
-    goal: attack.targeted ? 'toward' : 'away',
-    objective: attack.loss,
-    norm: attack.norm,
-    stepSize: stepSizeAt(attack, epsilon),
-    steps: attack.steps,
-    randomStart: attack.randomStart,
-    restarts: attack.restarts,
-    keep: attack.keep,
-  });
-  return { adversarial, zeroGradients, forwards, gradients };
+function prepare(judge: Classifier, options: PerturbOptions): Task {
+  const { images, imageNumbers, seed = 0, signal, onProgress, surrogate = judge } = options;
+  const count = images.shape[0]!;
+  for (const classifier of [judge, surrogate]) {
+    checkImages(classifier, images);
+    checkClasses(classifier.description);
+    checkLabels(classifier, options.labels, count);
+    if (options.targets) checkLabels(classifier, options.targets, count);
+  }
+  checkPixels(images, imageNumbers);
+  if (imageNumbers !== undefined && imageNumbers.length !== count)
+    throw new UsageError(`${count} images were given with ${imageNumbers.length} numbers`);
+  return {
+    classifier: surrogate,
+    judge,
+    images,
+    labels: Int32Array.from(options.labels),
+    targets: options.targets && Int32Array.from(options.targets),
+    seed,
+    restart: 0,
+    imageNumbers: imageNumbers ?? Float64Array.from({ length: count }, (_, i) => i),
+    batchSize: options.batchSize ?? defaultBatchSize(judge.description),
+    signal,
+    onProgress,
+  };
+}
+
+function radiiOf(epsilon: number | ArrayLike<number> | undefined, count: number): Float64Array | undefined {
+  if (epsilon === undefined) return undefined;
+  const radii = typeof epsilon === 'number' ? new Float64Array(count).fill(epsilon) : Float64Array.from(epsilon);
+  if (typeof epsilon === 'number') checkEpsilon(epsilon);
+  else for (const radius of radii) checkEpsilon(radius);
+  if (radii.length !== count) throw new UsageError(`${count} images were given with ${radii.length} values of epsilon`);
+  return radii;
+}
+
+/** Runs an attack on a task and judges what it found. */
+const run: Run = async (task, attack) => {
+  const search = searches[attack.name] as Search<Attack>;
+  return judge(task, attack, await search(task, attack, run));
+};
+
+/** Images whose ball is a point stay as they are. */
+async function runWherePositive(task: Task, attack: Attack): Promise<Verified> {
+  const epsilon = task.epsilon!;
+  const open = Uint32Array.from(epsilon.keys()).filter((i) => epsilon[i]! > 0);
+  if (open.length === epsilon.length && open.length > 0) return run(task, attack);
+  const adversarial = { ...task.images, data: task.images.data.slice() };
+  if (open.length === 0) return judge(task, attack, { adversarial, zeroGradients: 0, forwards: 0, gradients: 0 });
+  const found = await run(onlyImages(task, open), attack);
+  const size = adversarial.data.length / epsilon.length;
+  for (const [k, i] of open.entries()) adversarial.data.set(rows(found.adversarial, k, k + 1).data, i * size);
+  return judge(task, attack, { ...found, adversarial });
+}
+
+/** What remains of smallest perturbations inside balls of given radii. */
+const within = (task: Task, attack: Attack, smallest: Verified): Promise<Verified> | Verified =>
+  task.epsilon === undefined ? smallest : judge(task, attack, smallest);
+
+async function judge(task: Task, attack: Attack, found: Omit<Verified, 'success' | 'predictions' | 'distance'>) {
+  const norm = normOf(attack);
+  const adversarial = norm ? pulledIntoBalls(task, norm, found.adversarial) : found.adversarial;
+  const { signal, batchSize, imageNumbers } = task;
+  const predictions = await predict(task.judge, adversarial, { batchSize, imageNumbers, signal });
+  const distance = Float64Array.from(predictions, (_, i) =>
+    balls[norm ?? 'l2'].distance(rows(adversarial, i, i + 1).data, rows(task.images, i, i + 1).data),
+  );
+  return {
+    adversarial,
+    predictions,
+    distance,
+    success: successOf(task, predictions),
+    zeroGradients: found.zeroGradients,
+    forwards: found.forwards + predictions.length,
+    gradients: found.gradients,
+  };
+}
+
+const successOf = ({ labels, targets }: Task, predictions: Int32Array): Uint8Array =>
+  Uint8Array.from(predictions, (k, i) => Number(targets ? k === targets[i] : k !== labels[i]));
+
+/** Programs compute in single precision: what they leave a rounding error outside the ball is drawn back into it. */
+function pulledIntoBalls({ images, epsilon }: Task, norm: Norm, found: Tensor): Tensor {
+  const adversarial = { ...found, data: found.data.slice() };
+  if (epsilon === undefined) return adversarial;
+  for (const [i, radius] of epsilon.entries())
+    balls[norm].pullIn(rows(adversarial, i, i + 1).data, rows(images, i, i + 1).data, radius);
+  return adversarial;
+}
+
+async function judgeRounded(task: Task, { adversarial, success }: Verified): Promise<Uint8Array> {
+  const broken = Uint32Array.from(success.keys()).filter((i) => success[i] === 1);
+  const survives = new Uint8Array(success.length);
+  if (broken.length === 0) return survives;
+  const images = takeRows(adversarial, broken);
+  for (let i = 0; i < images.data.length; i++) images.data[i] = Math.round(images.data[i]! * 255) / 255;
+  const part = onlyImages(task, broken);
+  const predictions = await predict(task.judge, images, { batchSize: task.batchSize, signal: task.signal });
+  for (const [k, flag] of successOf(part, predictions).entries()) survives[broken[k]!] = flag;
+  return survives;
 }

@@ -49,18 +49,19 @@ export function attackCommand(): Command {
         const { signal, onProgress } = terminal;
         const { epsilon, seed, target, label } = options;
         noteIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
-        if (target !== undefined) noteIgnored(command, ['label'], 'with --target');
         await checkFolder(options.out);
         await checkFile(options.json);
-        const attack = attackFrom(options, target !== undefined);
+        const attack = attackFrom(options);
         const run = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
           const before = await predict(classifier, images, { signal });
-          const chosen = target ?? label;
-          if (chosen !== undefined) checkLabels(classifier, [chosen]);
-          const labels = chosen === undefined ? before : new Int32Array(before.length).fill(chosen);
-          const perturbed = await perturb(classifier, attack, { images, labels, epsilon, seed, signal, onProgress });
+          for (const chosen of [target, label]) if (chosen !== undefined) checkLabels(classifier, [chosen]);
+          const every = (k: number) => new Int32Array(before.length).fill(k);
+          const labels = label === undefined ? before : every(label);
+          const targets = target === undefined ? undefined : every(target);
+          const work = { seed, signal, onProgress };
+          const perturbed = await perturb(classifier, attack, { images, labels, targets, epsilon, ...work });
           const logits = await predictLogits(classifier, perturbed.adversarial, { signal });
           return {
             classifier,

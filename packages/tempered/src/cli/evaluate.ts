@@ -1,5 +1,8 @@
 import { Command, Option } from 'commander';
-import { type Attack, fgsm, pgd } from '../attacks/attack.ts';
+import type { Attack } from '../attacks/attack.ts';
+import { fgsm } from '../attacks/fgsm.ts';
+import { type Pgd, pgd } from '../attacks/pgd.ts';
+import { restarts } from '../attacks/restarts.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
 import { accuracyOf } from '../evaluation/accuracy.ts';
@@ -34,7 +37,7 @@ export interface AttackOptions {
   randomStart: boolean;
   restarts: number;
   loss: 'ce' | 'margin';
-  keep: Attack['keep'];
+  keep: Pgd['keep'];
 }
 
 interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
@@ -124,7 +127,7 @@ export function withAttackOptions(command: Command): Command {
     .option('--step-size <S>', 'step of PGD in pixel units (default: 2.5 ε / steps)', nonNegative)
     .option('--random-start', 'start PGD from a random point of the ball (default)', true)
     .option('--no-random-start', 'start PGD from the image itself')
-    .option('--restarts <R>', 'starts; each image keeps the worst', positiveInteger, 1)
+    .option('--restarts <R>', 'starts; an image that one of them breaks counts as broken', positiveInteger, 1)
     .addOption(
       new Option('--keep <NAME>', 'image of each start that counts').choices(['last', 'worst']).default('last'),
     )
@@ -135,13 +138,12 @@ export function withAttackOptions(command: Command): Command {
 export const unusedBy = (attack: AttackOptions['attack']): string[] =>
   attack === 'fgsm' ? ['steps', 'stepSize', 'randomStart', 'restarts', 'keep'] : [];
 
-export function attackFrom(
-  { attack, norm, steps, stepSize, randomStart, restarts, keep, loss }: AttackOptions,
-  targeted = false,
-): Attack {
-  const objective = loss === 'ce' ? 'cross-entropy' : 'margin';
-  if (attack === 'fgsm') return fgsm({ norm, loss: objective, targeted });
-  if (restarts > 1 && !randomStart)
+export function attackFrom(options: AttackOptions): Attack {
+  const { norm, steps, stepSize, randomStart, keep } = options;
+  const loss = options.loss === 'ce' ? 'cross-entropy' : 'margin';
+  if (options.attack === 'fgsm') return fgsm({ norm, loss });
+  if (options.restarts > 1 && !randomStart)
     throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
-  return pgd({ norm, steps, stepSize, randomStart, restarts, keep, loss: objective, targeted });
+  const attack = pgd({ norm, steps, stepSize, randomStart, keep, loss });
+  return options.restarts > 1 ? restarts(attack, options.restarts) : attack;
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { pgd } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { first, subset } from '../data/dataset.ts';
 import { loadDataset } from '../data/node/load.ts';
 import { type ArchitectureName, architectures, createModel } from '../models/architectures/index.ts';

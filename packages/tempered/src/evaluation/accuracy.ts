@@ -54,7 +54,7 @@ export interface AccuracyUnderAttackOptions extends LedgerOptions {
  * Share of images that are classified right and stay so under the attack, at each ε. `attackEach` tells what becomes of
  * each image.
  *
- * @throws UsageError for a negative ε, a targeted attack, or a data set that does not fit
+ * @throws UsageError for a negative ε or a data set that does not fit
  */
 export async function accuracyUnderAttack(
   classifier: Classifier,

@@ -1,7 +1,6 @@
 /** @file What becomes of every single image of a data set under attack. */
 import { type Attack, perturb } from '../attacks/attack.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { UsageError } from '../errors.ts';
 import { defaultBatchSize } from '../models/batching.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
@@ -41,7 +40,7 @@ export interface LedgerAtEpsilon {
  * Attacks every image that is classified right, at each ε. Images that are wrong already are left as they are: the
  * unperturbed image lies in every ball.
  *
- * @throws UsageError for a negative ε, a targeted attack, or a data set that does not fit
+ * @throws UsageError for a negative ε or a data set that does not fit
  */
 export async function attackEach(
   classifier: Classifier,
@@ -49,7 +48,6 @@ export async function attackEach(
 ): Promise<Ledger> {
   const { attack, epsilons, seed, batchSize, signal, onProgress, onEpsilon } = options;
   for (const epsilon of epsilons) checkEpsilon(epsilon);
-  if (attack.targeted) throw new UsageError('accuracy under attack takes an untargeted attack');
   const dataset = fitDataset(classifier.description, options.dataset);
   const { labels, predictions: natural } = await predictEach(classifier, dataset, { signal, batchSize });
   const right = Uint32Array.from(labels.keys()).filter((i) => natural[i] === labels[i]);

@@ -14,6 +14,8 @@ export interface Ball {
   randomPoint(delta: Float32Array, epsilon: number, random: Random): void;
   /** Length of a perturbation, in double precision. */
   distance(a: Float32Array, b: Float32Array): number;
+  /** Moves x, in place and in double precision, along the line to `origin` into the ball; x inside it stays as it is. */
+  pullIn(x: Float32Array, origin: Float32Array, epsilon: number): void;
 }
 
 /** The axes of one image: all but the first. */
@@ -38,6 +40,7 @@ const linf: Ball = {
   project: (g, x, origin, epsilon) => clipToBox(g, g.min(g.max(x, g.sub(origin, epsilon)), g.add(origin, epsilon))),
   randomPoint: (delta, epsilon, random) => random.fillUniform(delta, -epsilon, epsilon),
   distance: (a, b) => a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i]!)), 0),
+  pullIn: (x, origin, epsilon) => shrink(x, origin, epsilon, linf.distance),
 };
 
 const l2: Ball = {
@@ -59,6 +62,18 @@ const l2: Ball = {
     for (let i = 0; i < delta.length; i++) delta[i] = (delta[i]! * radius) / length;
   },
   distance: (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0)),
+  pullIn: (x, origin, epsilon) => shrink(x, origin, epsilon, l2.distance),
 };
+
+/** The result is float32 too: a step of rounding can leave it outside again, so the factor gives way until it is inside. */
+function shrink(x: Float32Array, origin: Float32Array, epsilon: number, distance: Ball['distance']): void {
+  const length = distance(x, origin);
+  if (length <= epsilon) return;
+  const delta = Float64Array.from(x, (value, i) => value - origin[i]!);
+  for (let slack = 1e-8; distance(x, origin) > epsilon; slack *= 2) {
+    const factor = slack < 1 ? (epsilon / length) * (1 - slack) : 0;
+    for (let i = 0; i < x.length; i++) x[i] = origin[i]! + delta[i]! * factor;
+  }
+}
 
 export const balls: Readonly<Record<Norm, Ball>> = { linf, l2 };

@@ -9,7 +9,8 @@ import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { balls, type Norm } from './ball.ts';
-import { compileSteps, noWorstYet, release, rises, takeSteps } from './steps.ts';
+import { releaseAll } from './iterate.ts';
+import { compileSteps, noWorstYet, takeSteps } from './steps.ts';
 
 export interface OptimizeInputOptions extends Work {
   /** Where the ball is centred: [N, C, H, W] in [0, 1]. */
@@ -20,15 +21,15 @@ export interface OptimizeInputOptions extends Work {
   goal: 'away' | 'toward';
   objective?: ObjectiveName;
   norm: Norm;
-  /** Radius of the ball, in pixel units. */
-  epsilon: number;
-  /** Length of a step under the norm, in pixel units. */
-  stepSize: number;
+  /** Radius of the ball, in pixel units: one for all images or one each. */
+  epsilon: number | ArrayLike<number>;
+  /** Length of a step under the norm, in pixel units: one for all images or one each. */
+  stepSize: number | ArrayLike<number>;
   steps: number;
   /** Start from a random point of the ball instead of its centre. Default false. */
   randomStart?: boolean;
-  /** Independent random starts; the worst result of each image is kept. Without random starts all would be the same: one is run. Default 1. */
-  restarts?: number;
+  /** Counts repetitions on the same images: each starts from other random points. Default 0. */
+  restart?: number;
   /** Return the last iterate, or the one seen that is worst for the classifier: first by success, then by objective. Default `'last'`. */
   keep?: 'last' | 'worst';
   seed?: number;
@@ -41,7 +42,6 @@ export interface OptimizeInputOptions extends Work {
 
 export interface OptimizationStep {
   readonly step: number;
-  readonly restart: number;
   readonly chunk: Chunk;
   readonly objective: Float32Array;
   read(): Promise<Tensor>;
@@ -56,7 +56,7 @@ export interface OptimizedInput {
   readonly success: Uint8Array;
   readonly logits: Tensor;
   /**
-   * How many images had a gradient of exactly 0 at the start of every restart: those do not move. Many of them mean
+   * How many images had a gradient of exactly 0 at the start: those do not move. Many of them mean
    * that the objective is saturated; the margin is not.
    */
   readonly zeroGradients: number;
@@ -76,12 +76,13 @@ export interface OptimizedInput {
  * });
  */
 export async function optimizeInput(classifier: Classifier, options: OptimizeInputOptions): Promise<OptimizedInput> {
-  const { images, labels, epsilon, stepSize, steps, keep, signal, onProgress } = options;
+  const { images, labels, steps, keep, restart = 0, signal, onProgress } = options;
   checkImages(classifier, images);
   checkPixels(images, options.imageNumbers);
   checkOptions(classifier, options);
-  const restarts = options.randomStart ? (options.restarts ?? 1) : 1;
   const count = images.shape[0]!;
+  const epsilon = perImageNumbers(options.epsilon, count);
+  const stepSize = perImageNumbers(options.stepSize, count);
   const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description), classifier.description);
   const result = {
     images: zeros(images.shape),
@@ -90,75 +91,68 @@ export async function optimizeInput(classifier: Classifier, options: OptimizeInp
     logits: zeros([count, classifier.classes.length]),
   };
   const programs = await compileSteps(classifier, options, plan.batch);
-  const stuck = new Uint8Array(count).fill(steps === 0 ? 0 : 1);
-  const total = plan.chunks.length * restarts * steps;
+  let zeroGradients = 0;
+  const total = plan.chunks.length * steps;
   let done = 0;
   for (const chunk of plan.chunks) {
     const padded = padRows(images, chunk, plan.batch);
     const target = feed(oneHot(padLabels(labels, chunk, plan.batch), classifier.classes.length));
-    for (let restart = 0; restart < restarts; restart++) {
-      const first = options.randomStart ? randomStart(padded, chunk, restart, options) : padded;
-      const { origin, start } = await uploadAll(classifier.runtime, { origin: feed(padded), start: feed(first) });
+    const first = options.randomStart ? randomStart(padded, chunk, restart, { ...options, epsilon }) : padded;
+    const { origin, start } = await uploadAll(classifier.runtime, { origin: feed(padded), start: feed(first) });
+    try {
+      const { x, ...worst } = await takeSteps(programs.step, {
+        start,
+        origin,
+        target,
+        epsilon: feed(padRows(epsilon, chunk, plan.batch)),
+        stepSize: feed(padRows(stepSize, chunk, plan.batch)),
+        steps,
+        worst: keep === 'worst' ? noWorstYet(first) : undefined,
+        signal,
+        onStep: options.onStep && ((step, at, objective) => reportStep(options, step, chunk, objective, at)),
+        onFirst: (size) => {
+          zeroGradients += floats(size)
+            .subarray(0, chunk.end - chunk.start)
+            .filter((value) => value === 0).length;
+        },
+        onDone: () => onProgress?.({ stage: 'optimise', done: ++done, total }),
+      });
       try {
-        const { x, worst } = await takeSteps(programs.step, {
-          start,
-          origin,
-          target,
-          epsilon,
-          stepSize,
-          steps,
-          worst: keep === 'worst' ? noWorstYet(first) : undefined,
-          signal,
-          onStep: options.onStep && ((step, at, objective) => reportStep(options, step, restart, chunk, objective, at)),
-          onFirst: (size) => {
-            const sizes = floats(size);
-            for (let i = chunk.start; i < chunk.end; i++) stuck[i]! &= Number(sizes[i - chunk.start] === 0);
-          },
-          onDone: () => onProgress?.({ stage: 'optimise', done: ++done, total }),
+        const { fetched } = await programs.final.run({ x, target, ...worst });
+        copyRows(fetched, chunk, {
+          result: result.images.data,
+          result_value: result.objective,
+          result_success: result.success,
+          result_logits: result.logits.data,
         });
-        try {
-          const final = await programs.final.run({ x, target, ...worst });
-          keepWorse(result, chunk, final.fetched, restart === 0, rises(options) === options.goal);
-        } finally {
-          release(x, worst);
-        }
       } finally {
-        origin.release();
+        releaseAll({ x, ...worst });
       }
+    } finally {
+      origin.release();
     }
   }
   // The last iterate has to be judged before the logits of the worst one are computed.
   const judging = keep === 'worst' ? 2 : 1;
-  return {
-    ...result,
-    zeroGradients: stuck.reduce((sum, flag) => sum + flag, 0),
-    forwards: count * restarts * (steps + judging),
-    gradients: count * restarts * steps,
-  };
+  return { ...result, zeroGradients, forwards: count * (steps + judging), gradients: count * steps };
 }
 
-/** Copies the rows of a chunk into the result where they are worse for the classifier than what an earlier restart left there. */
-function keepWorse(
-  result: { images: Tensor; objective: Float32Array; success: Uint8Array; logits: Tensor },
-  { start, end }: Chunk,
+/** Numbers of images as a column: one for all, or one each. */
+const perImageNumbers = (numbers: number | ArrayLike<number>, count: number): Tensor => ({
+  shape: [count],
+  data: typeof numbers === 'number' ? new Float32Array(count).fill(numbers) : Float32Array.from(numbers),
+});
+
+/** Copies the rows of a chunk from what a program fetched to where they belong, each output to the array of its name. */
+function copyRows(
   fetched: Readonly<Record<string, HostTensor>>,
-  first: boolean,
-  largerIsWorse: boolean,
+  { start, end }: Chunk,
+  into: Readonly<Record<string, Float32Array | Uint8Array>>,
 ): void {
-  const [images, value, success, logits] = ['result', 'result_value', 'result_success', 'result_logits'].map((name) =>
-    floats(fetched[name]!),
-  ) as [Float32Array, Float32Array, Float32Array, Float32Array];
-  const size = sizeOf(result.images.shape.slice(1));
-  const classes = result.logits.shape[1]!;
-  for (let row = start; row < end; row++) {
-    const i = row - start;
-    const gain = (value[i]! - result.objective[row]!) * (largerIsWorse ? 1 : -1);
-    const ahead = success[i]! - result.success[row]!;
-    if (!first && (ahead < 0 || (ahead === 0 && gain <= 0))) continue;
-    result.images.data.set(images.subarray(i * size, (i + 1) * size), row * size);
-    result.logits.data.set(logits.subarray(i * classes, (i + 1) * classes), row * classes);
-    result.objective[row] = value[i]!;
-    result.success[row] = success[i]!;
+  for (const [name, array] of Object.entries(into)) {
+    const data = floats(fetched[name]!);
+    const size = data.length / fetched[name]!.shape[0]!;
+    array.set(data.subarray(0, (end - start) * size), start * size);
   }
 }
 
@@ -167,7 +161,12 @@ export function randomStart(
   origin: Tensor,
   chunk: Chunk,
   restart: number,
-  { norm, epsilon, seed = 0, imageNumbers }: Pick<OptimizeInputOptions, 'norm' | 'epsilon' | 'seed' | 'imageNumbers'>,
+  {
+    norm,
+    epsilon,
+    seed = 0,
+    imageNumbers,
+  }: Pick<OptimizeInputOptions, 'norm' | 'seed' | 'imageNumbers'> & { epsilon: Tensor },
 ): Tensor {
   const start = { shape: origin.shape, data: origin.data.slice() };
   const size = sizeOf(origin.shape.slice(1));
@@ -175,7 +174,7 @@ export function randomStart(
   for (let row = 0; row < chunk.end - chunk.start; row++) {
     const index = chunk.start + row;
     const random = createRandom(seed, 'start', imageNumbers ? imageNumbers[index]! : index, restart);
-    balls[norm].randomPoint(delta, epsilon, random);
+    balls[norm].randomPoint(delta, epsilon.data[index]!, random);
     const base = row * size;
     for (let i = 0; i < size; i++) {
       start.data[base + i] = Math.min(1, Math.max(0, start.data[base + i]! + delta[i]!));
@@ -187,7 +186,6 @@ export function randomStart(
 async function reportStep(
   { onStep }: OptimizeInputOptions,
   step: number,
-  restart: number,
   chunk: Chunk,
   objective: HostTensor,
   x: ResidentTensor,
@@ -195,7 +193,6 @@ async function reportStep(
   const used = chunk.end - chunk.start;
   await onStep?.({
     step,
-    restart,
     chunk,
     objective: floats(objective).subarray(0, used),
     read: async () => {
@@ -208,16 +205,18 @@ async function reportStep(
 
 function checkOptions(
   classifier: Classifier,
-  { images, labels, epsilon, stepSize, steps, restarts = 1, imageNumbers }: OptimizeInputOptions,
+  { images, labels, epsilon, stepSize, steps, imageNumbers }: OptimizeInputOptions,
 ): void {
   checkClasses(classifier.description);
-  checkEpsilon(epsilon);
-  if (!(stepSize >= 0 && stepSize < Number.POSITIVE_INFINITY))
-    throw new UsageError(`the step size must be 0 or more, not ${stepSize}`);
+  for (const [what, numbers] of Object.entries({ epsilon, 'the step size': stepSize })) {
+    const list = typeof numbers === 'number' ? [numbers] : Array.from(numbers);
+    const bad = list.find((value) => !isRadius(value));
+    if (bad !== undefined) throw new UsageError(`${what} must be 0 or more, not ${bad}`);
+    if (typeof numbers !== 'number' && list.length !== images.shape[0])
+      throw new UsageError(`${images.shape[0]} images were given with ${list.length} values of ${what}`);
+  }
   if (!Number.isInteger(steps) || steps < 0)
     throw new UsageError(`the number of steps must be a whole number, 0 or more, not ${steps}`);
-  if (!Number.isInteger(restarts) || restarts < 1)
-    throw new UsageError(`restarts must be a whole number, 1 or more, not ${restarts}`);
   checkLabels(classifier, labels, images.shape[0]!);
   if (imageNumbers !== undefined && imageNumbers.length !== labels.length)
     throw new UsageError(`${labels.length} images were given with ${imageNumbers.length} numbers`);
@@ -235,9 +234,10 @@ export function checkPixels(images: Tensor, imageNumbers?: ArrayLike<number>): v
 
 /** Throws a UsageError unless a radius is a number of 0 or more. */
 export function checkEpsilon(epsilon: number): void {
-  if (!(epsilon >= 0 && epsilon < Number.POSITIVE_INFINITY))
-    throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
+  if (!isRadius(epsilon)) throw new UsageError(`epsilon must be 0 or more, not ${epsilon}`);
 }
+
+const isRadius = (value: number): boolean => value >= 0 && value < Number.POSITIVE_INFINITY;
 
 /** Throws a UsageError unless there are `count` labels, each a class of the classifier. */
 export function checkLabels(classifier: Classifier, labels: ArrayLike<number>, count = labels.length): void {

@@ -1,11 +1,12 @@
 /** @file The compiled programs of input optimisation: one step, and the reading of its result. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import { feed, scalar } from '../models/batching.ts';
+import { feed } from '../models/batching.ts';
 import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
 import { balls, type Norm, perImage } from './ball.ts';
+import { iterate } from './iterate.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
 export interface StepOptions {
@@ -36,8 +37,9 @@ function writeStep(context: ProgramContext, classifier: Classifier, options: Ste
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);
-  const epsilon = g.input('epsilon', 'float32', []);
-  const stepSize = g.input('step_size', 'float32', []);
+  const [epsilon, stepSize] = ['epsilon', 'step_size'].map((name) =>
+    g.reshape(g.input(name, 'float32', [batch]), [batch, ...classifier.inputShape.map(() => 1)]),
+  ) as [Value, Value];
   const { value, success } = writeObjective(context, classifier, options, x);
   const [dx] = gradient(g, { of: value, wrt: [x] });
   const direction = rises(options) === goal ? dx! : g.neg(dx!);
@@ -87,7 +89,6 @@ function writeObjective(
 }
 
 const WORST_INPUTS = ['worst_x', 'worst_value', 'worst_success'] as const;
-const WORST_OUTPUTS = ['worst_x_next', 'worst_value_next', 'worst_success_next'];
 
 /** Replaces the worst iterate where the present one is better: success first, then the objective. */
 function writeWorst(
@@ -133,26 +134,21 @@ export function noWorstYet(start: Tensor): Worst {
   return { worst_x: feed(start), worst_value: none, worst_success: none };
 }
 
-const nextWorst = (kept: Readonly<Record<string, ResidentTensor>>): Worst => ({
-  worst_x: kept.worst_x_next!,
-  worst_value: kept.worst_value_next!,
-  worst_success: kept.worst_success_next!,
-});
-
 export interface TakeStepsOptions {
   /** First iterate; it is released. */
   start: ResidentTensor;
   origin: ResidentTensor;
   /** One-hot classes, [batch, K]. */
   target: HostTensor;
-  epsilon: number;
-  stepSize: number;
+  /** Of each image, [batch], like the step size. */
+  epsilon: HostTensor;
+  stepSize: HostTensor;
   steps: number;
   worst?: Worst;
   signal?: AbortSignal;
-  /** Called before each step with the iterate and, on request, its objective. */
+  /** Called after each step with the iterate that it started from and, on request, the objective there. */
   onStep?: (step: number, x: ResidentTensor, objective: HostTensor) => void | Promise<void>;
-  /** Called after the first step with Σ|gradient| of each image there, [batch]. */
+  /** Called after the first step with Σ|gradient| of each image at its start, [batch]. */
   onFirst?: (gradientSize: HostTensor) => void;
   /** Called after each step. */
   onDone?: () => void;
@@ -161,52 +157,19 @@ export interface TakeStepsOptions {
 /** Runs the step program `steps` times; images stay with the engine. The caller releases what is returned. */
 export async function takeSteps(
   program: ClassifierProgram,
-  {
-    start,
-    origin,
-    target,
-    epsilon,
-    stepSize,
+  { start, origin, target, epsilon, stepSize, steps, worst, signal, onStep, onFirst, onDone }: TakeStepsOptions,
+): Promise<{ x: HostTensor | ResidentTensor } & Partial<Worst>> {
+  const { x, ...rest } = await iterate(program, {
+    state: { x: start, ...worst },
+    constants: { origin, target, epsilon, step_size: stepSize },
     steps,
-    worst: firstWorst,
     signal,
-    onStep,
-    onFirst,
-    onDone,
-  }: TakeStepsOptions,
-): Promise<{ x: ResidentTensor; worst: Worst | undefined }> {
-  const constants = { epsilon: scalar(epsilon), step_size: scalar(stepSize) };
-  let x = start;
-  let worst = firstWorst;
-  try {
-    for (let step = 0; step < steps; step++) {
-      signal?.throwIfAborted();
-      const first = step === 0 && onFirst !== undefined;
-      const { fetched, kept } = await program.run(
-        { x, origin, target, ...constants, ...worst },
-        {
-          fetch: [...(onStep ? ['objective'] : []), ...(first ? ['gradient_size'] : [])],
-          keep: ['x_next', ...(worst ? WORST_OUTPUTS : [])],
-        },
-      );
-      const next = { x: kept.x_next!, worst: worst && nextWorst(kept) };
-      try {
-        if (first) onFirst(fetched.gradient_size!);
-        await onStep?.(step, x, fetched.objective!);
-      } finally {
-        release(x, worst);
-        ({ x, worst } = next);
-      }
+    fetch: (step) => [...(onStep ? ['objective'] : []), ...(step === 0 && onFirst ? ['gradient_size'] : [])],
+    onStep: async (step, fetched, before) => {
+      if (step === 0) onFirst?.(fetched.gradient_size!);
+      await onStep?.(step, before.x as ResidentTensor, fetched.objective!);
       onDone?.();
-    }
-  } catch (error) {
-    release(x, worst);
-    throw error;
-  }
-  return { x, worst };
-}
-
-/** Frees an iterate and the worst one so far, where the engine has it. */
-export function release(x: ResidentTensor, worst: Worst | undefined): void {
-  for (const tensor of [x, ...Object.values(worst ?? {})]) if ('resident' in tensor) tensor.release();
+    },
+  });
+  return { x: x!, ...rest };
 }

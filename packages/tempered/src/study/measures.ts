@@ -1,5 +1,5 @@
 /** @file The numbers of a study: accuracies, and where attributions lie. */
-import { pgd } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { attribute, type Completeness } from '../attribution/attribute.ts';
 import { type AttributionMethod, integratedGradients, plainGradient, smoothGrad } from '../attribution/method.ts';
 import { type Dataset, first } from '../data/dataset.ts';

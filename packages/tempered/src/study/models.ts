@@ -1,6 +1,6 @@
 /** @file The two models of a study: trained under the same seed, schedule and budget, or taken from an earlier start. */
 import { readFile } from 'node:fs/promises';
-import { pgd } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { type Dataset, subset } from '../data/dataset.ts';
 import { createModel } from '../models/architectures/index.ts';
 import { Classifier } from '../models/classifier.ts';

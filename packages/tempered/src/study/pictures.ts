@@ -1,6 +1,7 @@
 /** @file The pictures of a study: written to the run's images, and returned as data URIs for the report. */
 
-import { perturb, pgd } from '../attacks/attack.ts';
+import { perturb } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { attribute } from '../attribution/attribute.ts';
 import { type Dataset, first } from '../data/dataset.ts';
 import { allOf } from '../evaluation/accuracy.ts';
@@ -138,11 +139,11 @@ export async function makeLargeEpsilon(
   const { largeEpsilon: epsilon, largeSteps: steps, seed } = configuration;
   const { images, labels } = test.batch(chosen);
   const targets = Int32Array.from(labels, (label) => nextClass(test, label));
-  const attack = pgd({ norm: 'l2', steps, targeted: true, randomStart: false });
+  const attack = pgd({ norm: 'l2', steps, randomStart: false });
   const results = {} as Record<ModelName, { adversarial: Tensor; predictions: Prediction[] }>;
   for (const name of ['standard', 'robust'] as const) {
     const classifier = classifiers[name];
-    const { adversarial } = await perturb(classifier, attack, { images, labels: targets, epsilon, seed, signal });
+    const { adversarial } = await perturb(classifier, attack, { images, labels, targets, epsilon, seed, signal });
     results[name] = { adversarial, predictions: await predictionsOf(classifier, adversarial) };
   }
   const examples: LargeEpsilonResult['examples'][number][] = [];

@@ -1,12 +1,12 @@
 /** @file Training methods as plain data: what is fed to the loss. */
-import type { Attack } from '../attacks/attack.ts';
+import type { Pgd } from '../attacks/pgd.ts';
 
 export type TrainingMethod =
   | { readonly name: 'standard' }
   | {
       readonly name: 'adversarial';
-      /** Untargeted, one start, keeping the last iterate. */
-      readonly attack: Attack;
+      /** Keeping the last iterate. */
+      readonly attack: Pgd;
       /** Radius at the end of the warm-up, in pixel units. */
       readonly epsilon: number;
       /** Share of the training, 0 to 1, over which ε grows linearly from 0. */
@@ -25,7 +25,7 @@ export function adversarial({
   epsilon,
   warmup = 0,
 }: {
-  attack: Attack;
+  attack: Pgd;
   epsilon: number;
   warmup?: number;
 }): TrainingMethod {

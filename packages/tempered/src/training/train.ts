@@ -1,16 +1,18 @@
 import type { Tensor as GraphTensor } from 'onnx-grad';
-import { type Attack, perturb, stepSizeAt } from '../attacks/attack.ts';
+import { type Attack, perturb } from '../attacks/attack.ts';
+import { type Pgd, stepSizeAt } from '../attacks/pgd.ts';
 import { type Augmentation, augment } from '../data/augment.ts';
 import { batches, type Dataset } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { checkBatchSize, feed, oneHot } from '../models/batching.ts';
 import { Classifier, type ModelDescription } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
+import { releaseAll } from '../optimize/iterate.ts';
 import { checkEpsilon, randomStart } from '../optimize/optimize-input.ts';
 import { compileSteps, type StepPrograms, takeSteps } from '../optimize/steps.ts';
 import type { Work } from '../progress.ts';
 import { createRandom } from '../random.ts';
-import type { ResidentTensor, Runtime } from '../runtime/runtime.ts';
+import type { HostTensor, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
 import { type Checkpoint, type CheckpointStore, download, type EpochRecord, type Weights } from './checkpoint.ts';
 import { standard, type TrainingMethod } from './method.ts';
@@ -147,14 +149,10 @@ function checkMethod({ attack, epsilon, warmup }: TrainingMethod & { name: 'adve
   checkEpsilon(epsilon);
   if (!(warmup >= 0 && warmup <= 1))
     throw new UsageError(`the warm-up must be a share of the training, 0 to 1, not ${warmup}`);
-  if (attack.targeted || attack.restarts !== 1 || attack.keep !== 'last') {
-    throw new UsageError(
-      'adversarial training takes an untargeted attack, with one start, that keeps the last iterate',
-    );
-  }
+  if (attack.keep !== 'last') throw new UsageError('adversarial training takes an attack that keeps the last iterate');
 }
 
-type Attacker = { programs: StepPrograms; attack: Attack; epsilon: number; warmup: number } | undefined;
+type Attacker = { programs: StepPrograms; attack: Pgd; epsilon: number; warmup: number } | undefined;
 
 async function compileAttack(
   live: Classifier,
@@ -200,7 +198,7 @@ async function trainEpoch(
       attacker && (await attackBatch(live, attacker, fed, target, { progress, seed, seen: done * batchSize, signal }));
     const result = await step
       .run({ x: x ?? feed(fed), target, step: done + 1, learningRate: rate })
-      .finally(() => x?.release());
+      .finally(() => x && releaseAll({ x }));
     if (!Number.isFinite(result.loss)) {
       throw new Error(`the loss is ${result.loss} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate`);
     }
@@ -225,13 +223,14 @@ async function attackBatch(
   images: Tensor,
   target: ReturnType<typeof feed>,
   { progress, seed, seen, signal }: { progress: number; seed: number; seen: number; signal: AbortSignal | undefined },
-): Promise<ResidentTensor> {
+): Promise<HostTensor | ResidentTensor> {
   const epsilon = warmup > 0 ? finalEpsilon * Math.min(1, progress / warmup) : finalEpsilon;
   const chunk = { start: 0, end: images.shape[0]! };
   // Counted through the whole training, so that no image starts twice from the same point.
   const imageNumbers = Array.from({ length: chunk.end }, (_, i) => seen + i);
+  const each = (value: number): Tensor => ({ shape: [chunk.end], data: new Float32Array(chunk.end).fill(value) });
   const start = attack.randomStart
-    ? randomStart(images, chunk, 0, { norm: attack.norm, epsilon, seed, imageNumbers })
+    ? randomStart(images, chunk, 0, { norm: attack.norm, epsilon: each(epsilon), seed, imageNumbers })
     : images;
   const origin = await live.runtime.upload(feed(images));
   try {
@@ -239,8 +238,8 @@ async function attackBatch(
       start: await live.runtime.upload(feed(start)),
       origin,
       target,
-      epsilon,
-      stepSize: stepSizeAt(attack, epsilon),
+      epsilon: feed(each(epsilon)),
+      stepSize: feed(each(stepSizeAt(attack, epsilon))),
       steps: attack.steps,
       signal,
     });
