@@ -101,6 +101,11 @@ export {
 export type { Network } from './models/layers.ts';
 export { type ReadModelOptions, readModel, writeModelFile } from './models/load.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
+export {
+  type ClassActivationHead,
+  classActivationHead,
+  classActivationMaps,
+} from './objectives/class-activation-map.ts';
 export { type Objective, type ObjectiveName, objectives } from './objectives/objectives.ts';
 export type { Norm } from './optimize/ball.ts';
 export {
