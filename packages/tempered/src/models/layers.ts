@@ -2,6 +2,8 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
 import type { Random } from '../random.ts';
 import { sizeOf } from '../tensor.ts';
+import { type Fan, heNormal, type Initializer } from './initializers.ts';
+import { preprocessingName } from './load.ts';
 
 /** A network under construction. */
 export interface Network {
@@ -10,52 +12,84 @@ export interface Network {
   readonly random: Random;
 }
 
-export interface ConvOptions {
+interface LayerOptions {
   name: string;
+  bias?: boolean;
+  /** Of the weights; default He-normal. */
+  initial?: Initializer;
+  /** Value of every bias at the start; default 0. */
+  initialBias?: number;
+}
+
+export interface ConvOptions extends LayerOptions {
   channels: number;
   kernel: number;
   stride?: number;
-  /** Zeros on each side; default keeps the size at stride 1 for odd kernels. */
-  pad?: number;
-  bias?: boolean;
+  /**
+   * Zeros on each side, or as many as TensorFlow's SAME takes (see `samePads`); default keeps the size at stride 1 for
+   * odd kernels.
+   */
+  pad?: number | 'same';
 }
 
-/** Convolution, weights He-normal with fan-in (He et al. 2015). [N, C, H, W] → [N, channels, H', W']. */
-export function conv(
-  net: Network,
-  x: Value,
-  { name, channels, kernel, stride = 1, pad = (kernel - 1) >> 1, bias = true }: ConvOptions,
-): Value {
-  const shape = [channels, x.shape[1]!, kernel, kernel];
-  const inputs = [x, normal(net, `${name}.weight`, shape, Math.sqrt(2 / sizeOf(shape.slice(1))))];
-  if (bias) inputs.push(filled(net, `${name}.bias`, [channels], 0));
+/** Convolution. [N, C, H, W] → [N, channels, H', W']. */
+export function conv(net: Network, x: Value, options: ConvOptions): Value {
+  const { name, channels, kernel, stride = 1, pad = (kernel - 1) >> 1, bias = true, initialBias = 0 } = options;
+  const inputChannels = x.shape[1]!;
+  const fan = { in: inputChannels * kernel ** 2, out: channels * kernel ** 2 };
+  const inputs = [x, weight(net, `${name}.weight`, [channels, inputChannels, kernel, kernel], fan, options.initial)];
+  if (bias) inputs.push(filled(net, `${name}.bias`, [channels], initialBias));
   const y = net.g.op('Conv', inputs, {
     kernel_shape: [kernel, kernel],
     strides: [stride, stride],
-    pads: [pad, pad, pad, pad],
+    pads: pad === 'same' ? samePads(x.shape.slice(2), kernel, stride) : [pad, pad, pad, pad],
     dilations: [1, 1],
     group: 1,
   });
   return net.g.rename(y, name);
 }
 
-export interface DenseOptions {
-  name: string;
+/**
+ * Zeros at the beginning of each axis, then at the end, with which a window of this stride fits ⌈size / stride⌉ times:
+ * the SAME padding of TensorFlow. An odd number of zeros puts the odd one at the end.
+ */
+export function samePads(sizes: readonly number[], kernel: number, stride: number): number[] {
+  const totals = sizes.map((size) => Math.max(0, (Math.ceil(size / stride) - 1) * stride + kernel - size));
+  return [...totals.map((total) => total >> 1), ...totals.map((total) => total - (total >> 1))];
+}
+
+export interface DenseOptions extends LayerOptions {
   units: number;
   /** Factor on the He-normal weights; a last layer starts small so that the first losses are near chance. */
   gain?: number;
 }
 
 /** Fully connected layer. [N, features] → [N, units]. */
-export function dense(net: Network, x: Value, { name, units, gain = 1 }: DenseOptions): Value {
+export function dense(
+  net: Network,
+  x: Value,
+  { name, units, gain = 1, bias = true, initial = heNormal(gain), initialBias = 0 }: DenseOptions,
+): Value {
   const features = x.shape[1]!;
-  const weight = normal(net, `${name}.weight`, [units, features], gain * Math.sqrt(2 / features));
-  const y = net.g.op('Gemm', [x, weight, filled(net, `${name}.bias`, [units], 0)], { transB: 1 });
-  return net.g.rename(y, name);
+  const inputs = [x, weight(net, `${name}.weight`, [units, features], { in: features, out: units }, initial)];
+  if (bias) inputs.push(filled(net, `${name}.bias`, [units], initialBias));
+  return net.g.rename(net.g.op('Gemm', inputs, { transB: 1 }), name);
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  epsilon?: number;
+  /** Share that a running statistic keeps at each step. Default 0.9. */
+  momentum?: number;
 }
 
 /** Batch normalisation in evaluation form; training rewrites it to use the statistics of the batch. */
-export function batchNorm(net: Network, x: Value, name: string): Value {
+export function batchNorm(
+  net: Network,
+  x: Value,
+  name: string,
+  { epsilon = 1e-5, momentum = 0.9 }: BatchNormOptions = {},
+): Value {
   const channels = [x.shape[1]!];
   const parameters = [
     filled(net, `${name}.weight`, channels, 1),
@@ -63,15 +97,21 @@ export function batchNorm(net: Network, x: Value, name: string): Value {
     filled(net, `${name}.running_mean`, channels, 0),
     filled(net, `${name}.running_var`, channels, 1),
   ];
-  return net.g.rename(net.g.op('BatchNormalization', [x, ...parameters], { epsilon: 1e-5, momentum: 0.9 }), name);
+  return net.g.rename(net.g.op('BatchNormalization', [x, ...parameters], { epsilon, momentum }), name);
 }
 
 export function relu(net: Network, x: Value, name: string): Value {
   return net.g.rename(net.g.relu(x), name);
 }
 
+/** The largest of each 2×2 square. */
 export function maxPool(net: Network, x: Value, name: string): Value {
   return net.g.rename(net.g.op('MaxPool', [x], { kernel_shape: [2, 2], strides: [2, 2] }), name);
+}
+
+/** Means of squares that lie side by side; rows and columns that do not fill one are left out. */
+export function averagePool(net: Network, x: Value, name: string, size = 2): Value {
+  return net.g.rename(net.g.op('AveragePool', [x], { kernel_shape: [size, size], strides: [size, size] }), name);
 }
 
 /** [N, C, H, W] → [N, C]. */
@@ -83,9 +123,21 @@ export function flatten(net: Network, x: Value, name: string): Value {
   return net.g.rename(net.g.op('Flatten', [x], { axis: 1 }), name);
 }
 
-function normal(net: Network, name: string, shape: readonly number[], deviation: number): Value {
+/** Pixels from [0, 1] to [−1, 1]. The constants count as preprocessing: training leaves them alone. */
+export function toSignedRange(net: Network, x: Value): Value {
+  const half = (kind: string) => filled(net, preprocessingName(`signed.${kind}`), [1, 1, 1, 1], 0.5);
+  return net.g.rename(net.g.div(net.g.sub(x, half('mean')), half('std')), 'signed_pixels');
+}
+
+function weight(
+  net: Network,
+  name: string,
+  shape: readonly number[],
+  fan: Fan,
+  initial: Initializer = heNormal(),
+): Value {
   const data = new Float32Array(sizeOf(shape));
-  net.random.split(name).fillNormal(data, 0, deviation);
+  initial(data, net.random.split(name), fan);
   return net.g.parameter(name, { dtype: 'float32', shape, data });
 }
 

@@ -210,7 +210,10 @@ function openBatch(graph: Graph, input: string, inputShape: readonly number[]): 
 
 const PREPROCESSING = 'tempered.preprocessing';
 
-/** Whether an initializer is a constant that `readModel` put in front of a model. */
+/** The name of a constant of the preprocessing inside a graph. */
+export const preprocessingName = (name: string): string => `${PREPROCESSING}.${name}`;
+
+/** Whether an initializer is a constant of the preprocessing, such as `readModel` puts in front of a model. */
 export const isPreprocessing = (initializer: string): boolean => initializer.startsWith(`${PREPROCESSING}.`);
 
 /** A file written with its preprocessing may get more of it at the next reading. */

@@ -1,10 +1,11 @@
-import { parseModel } from 'onnx-grad';
+import { GraphBuilder, parseModel, specialize } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromArrays } from '../../data/dataset.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { sizeOf } from '../../tensor.ts';
 import { train } from '../../training/train.ts';
+import { trainingForm } from '../../training/training-graph.ts';
 import { Classifier, type ModelDescription } from '../classifier.ts';
 import { readModel, writeModelFile } from '../load.ts';
 import { predictLogits } from '../predict.ts';
@@ -17,15 +18,44 @@ beforeAll(async () => {
 });
 afterAll(() => runtime.close());
 
-const INPUTS: Record<ArchitectureName, [number, number, number]> = {
-  'small-cnn': [3, 32, 32],
-  'mnist-cnn': [1, 28, 28],
-  'cifar-resnet18': [3, 32, 32],
-};
 const CLASSES = Array.from({ length: 10 }, (_, k) => `class ${k}`);
+
+interface Expected {
+  input: [number, number, number];
+  classes?: number;
+  /** Trained numbers, without running statistics. */
+  parameters: number;
+}
+
+const EXPECTED: Record<ArchitectureName, Expected> = {
+  'small-cnn': { input: [3, 32, 32], parameters: 784 + 8_224 + 18_496 + 409_700 + 1_010 },
+  // Madry et al.'s network, counted by hand.
+  'mnist-cnn': { input: [1, 28, 28], parameters: 832 + 51_264 + 3_212_288 + 10_250 },
+  'mnist-tutorial-cnn': { input: [1, 28, 28], parameters: 832 + 51_264 + 3_212_288 + 10_250 },
+  // Kim, Seo & Jeon's, counted by hand from their layer tables: 12,544 and 4,096 features.
+  'mnist-cnn-one-pool': { input: [1, 28, 28], parameters: 832 + 51_264 + 12_545 * 1024 + 10_250 },
+  'cifar-cnn': { input: [3, 32, 32], parameters: 896 + 9_248 + 18_496 + 36_928 + 4_097 * 512 + 5_130 },
+  'mixnorm-dnn': { input: [2, 1, 1], classes: 2, parameters: 384 + 258 },
+  // Published with the networks of Boopathy et al.
+  'gap-small': { input: [1, 28, 28], parameters: 166_396 },
+  'gap-pool': { input: [1, 28, 28], parameters: 52_736 },
+  'gap-wresnet': { input: [3, 32, 32], parameters: 463_008 },
+  'cifar-small-resnet': {
+    input: [3, 32, 32],
+    parameters: 864 + 2 * 9_216 + (18_432 + 36_864 + 2_048) + (73_728 + 147_456 + 8_192) + 2 * 480 + 1_290,
+  },
+  // The usual models of PyTorch.
+  'cifar-resnet18': { input: [3, 32, 32], parameters: 11_173_962 },
+  resnet18: { input: [3, 64, 64], classes: 1000, parameters: 11_689_512 },
+  resnet50: { input: [3, 64, 64], classes: 1000, parameters: 25_557_032 },
+};
+
 const names = Object.keys(architectures) as ArchitectureName[];
-const create = (architecture: ArchitectureName, seed = 0) =>
-  createModel({ architecture, inputShape: INPUTS[architecture], classes: CLASSES, seed });
+const create = (architecture: ArchitectureName, seed = 0) => {
+  const { input, classes = 10 } = EXPECTED[architecture];
+  const labels = Array.from({ length: classes }, (_, k) => `class ${k}`);
+  return createModel({ architecture, inputShape: input, classes: labels, seed });
+};
 
 /** Models are made once: millions of random weights take seconds. */
 const made = new Map<ArchitectureName, ModelDescription>();
@@ -35,16 +65,47 @@ function model(name: ArchitectureName): ModelDescription {
   return known;
 }
 
-it.each<[ArchitectureName, number]>([
-  // Madry et al.'s network, counted by hand: 832 + 51,264 + 3,212,288 + 10,250.
-  ['mnist-cnn', 3_274_634],
-  // The usual CIFAR ResNet-18 of PyTorch, without running statistics.
-  ['cifar-resnet18', 11_173_962],
-])('%s has %i parameters', (name, count) => {
-  const trained = [...model(name).graph.initializers].filter(
-    ([key, { dtype }]) => dtype === 'float32' && !key.includes('running_'),
+const trained = (name: ArchitectureName) => trainingForm(model(name).graph).trainable;
+
+it.each(names)('%s has as many parameters as published', (name) => {
+  const { initializers } = model(name).graph;
+  expect(trained(name).reduce((sum, key) => sum + sizeOf(initializers.get(key)!.shape), 0)).toBe(
+    EXPECTED[name].parameters,
   );
-  expect(trained.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0)).toBe(count);
+});
+
+it.each(names)('%s names its logits and its representation', (name) => {
+  const { graph, logits, input, inputShape, classes } = model(name);
+  const g = new GraphBuilder(specialize(graph, { [input]: [2, ...inputShape] }));
+  expect(logits).toBe('logits');
+  expect(g.value('logits').shape).toEqual([2, classes.length]);
+  expect(g.value('representation').shape).toHaveLength(2);
+});
+
+describe('initial weights', () => {
+  const weights = (name: ArchitectureName, key: string) =>
+    model(name).graph.initializers.get(key)!.data as Float32Array;
+  const deviation = (data: Float32Array) => Math.sqrt(data.reduce((sum, v) => sum + v * v, 0) / data.length);
+
+  it('are uniform after Glorot where the source says so', () => {
+    const limit = Math.sqrt(6 / (32 * 25 + 64 * 25));
+    const data = weights('mnist-cnn-one-pool', 'conv2.weight');
+    expect(Math.max(...data.map(Math.abs))).toBeLessThanOrEqual(limit);
+    expect(deviation(data) / (limit / Math.sqrt(3))).toBeCloseTo(1, 1);
+  });
+
+  it('have variance 1 / fan-in in the networks of Boopathy et al.', () => {
+    expect(deviation(weights('gap-small', 'conv3.weight')) * Math.sqrt(49 * 32)).toBeCloseTo(1, 1);
+    expect(deviation(weights('gap-small', 'logits.weight')) * Math.sqrt(100)).toBeCloseTo(1, 1);
+  });
+
+  it('are cut at two deviations in the tutorial network, with biases of 0.1', () => {
+    const data = weights('mnist-tutorial-cnn', 'hidden.weight');
+    expect(data.every((value) => Math.abs(value) <= 0.2)).toBe(true);
+    // The deviation of a standard normal number between -2 and 2.
+    expect(deviation(data)).toBeCloseTo(0.1 * 0.8796, 3);
+    expect(new Set(weights('mnist-tutorial-cnn', 'conv1.bias'))).toEqual(new Set([Math.fround(0.1)]));
+  });
 });
 
 it.each(['small-cnn', 'mnist-cnn'] as const)(
@@ -56,23 +117,31 @@ it.each(['small-cnn', 'mnist-cnn'] as const)(
   },
 );
 
-describe.each(names)('%s', (name) => {
+/** The deepest ones are left to their parameter counts: the layers are the same. */
+const shallow = names.filter((name) => !['resnet18', 'resnet50'].includes(name));
+
+describe.each(shallow)('%s', (name) => {
   it('is the same after it was written and read', async () => {
     const bytes = writeModelFile(model(name));
     const read = readModel(bytes);
-    expect(read).toMatchObject({ classes: CLASSES, inputShape: INPUTS[name] });
+    expect(read).toMatchObject({ classes: model(name).classes, inputShape: EXPECTED[name].input });
     expect(parseModel(bytes).metadata['tempered.architecture']).toBe(name);
-    const images = noiseImages(2, INPUTS[name]);
+    const images = noiseImages(2, EXPECTED[name].input);
     const logits = await predictLogits(new Classifier(model(name), runtime), images);
     expect((await predictLogits(new Classifier(read, runtime), images)).data).toEqual(logits.data);
   });
+});
 
-  it('starts training near chance', async () => {
+/** The sources' own initialisations start further away. */
+it.each(['small-cnn', 'mnist-cnn', 'cifar-small-resnet', 'cifar-resnet18'] as const)(
+  '%s starts training near chance',
+  async (name) => {
     // By the training form: before any training, batch normalisation has no statistics to evaluate with.
     const count = name === 'cifar-resnet18' ? 10 : 40;
+    const { input } = EXPECTED[name];
     const labels = Int32Array.from({ length: count }, (_, i) => i % 10);
-    const { data: pixels } = noiseImages(count, INPUTS[name]);
-    const noise = { name: 'noise', split: 'train', classes: CLASSES, imageShape: INPUTS[name], pixels, labels };
+    const { data: pixels } = noiseImages(count, input);
+    const noise = { name: 'noise', split: 'train', classes: CLASSES, imageShape: input, pixels, labels };
     const { history } = await train({
       runtime,
       model: model(name),
@@ -81,5 +150,5 @@ describe.each(names)('%s', (name) => {
       batchSize: count,
     });
     expect(Math.abs(history[0]!.loss - Math.log(10))).toBeLessThan(0.3);
-  });
-});
+  },
+);

@@ -3,8 +3,14 @@ import { emptyGraph, GraphBuilder, type Value } from 'onnx-grad';
 import { createRandom } from '../../random.ts';
 import type { ModelDescription } from '../classifier.ts';
 import type { Network } from '../layers.ts';
+import { cifarCnn } from './cifar-cnn.ts';
 import { cifarResnet18 } from './cifar-resnet18.ts';
-import { mnistCnn } from './mnist-cnn.ts';
+import { cifarSmallResnet } from './cifar-small-resnet.ts';
+import { gapPool, gapSmall, gapWresnet } from './gap-networks.ts';
+import { mixnormDnn } from './mixnorm-dnn.ts';
+import { mnistCnn, mnistTutorialCnn } from './mnist-cnn.ts';
+import { mnistCnnOnePool } from './mnist-cnn-one-pool.ts';
+import { resnet18, resnet50 } from './resnet.ts';
 import { smallCnn } from './small-cnn.ts';
 
 /** Writes a network applied to `x`, [1, C, H, W], and returns its logits, [1, classes]. */
@@ -13,7 +19,17 @@ export type Architecture = (net: Network, x: Value, classes: number) => Value;
 export const architectures = {
   'small-cnn': smallCnn,
   'mnist-cnn': mnistCnn,
+  'mnist-tutorial-cnn': mnistTutorialCnn,
+  'mnist-cnn-one-pool': mnistCnnOnePool,
+  'cifar-cnn': cifarCnn,
+  'mixnorm-dnn': mixnormDnn,
+  'gap-small': gapSmall,
+  'gap-pool': gapPool,
+  'gap-wresnet': gapWresnet,
+  'cifar-small-resnet': cifarSmallResnet,
   'cifar-resnet18': cifarResnet18,
+  resnet18,
+  resnet50,
 } as const satisfies Record<string, Architecture>;
 
 export type ArchitectureName = keyof typeof architectures;
