@@ -8,7 +8,10 @@ import { affineModel, modelOf, networkModel, noiseImages } from '../models/testi
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { rows } from '../tensor.ts';
-import { fgsm, perturb, pgd, stepSizeAt } from './attack.ts';
+import { type Attack, perturb } from './attack.ts';
+import { fgsm } from './fgsm.ts';
+import { pgd, stepSizeAt } from './pgd.ts';
+import { restarts } from './restarts.ts';
 
 const SHAPE = [1, 2, 3];
 const WEIGHTS = [
@@ -55,7 +58,7 @@ describe('on an affine classifier', () => {
   });
 
   it('PGD ends at the corner of ball and box where a linear loss is largest, from any start', async () => {
-    const attack = pgd({ steps: 10, loss: 'margin', restarts: 2 });
+    const attack = restarts(pgd({ steps: 10, loss: 'margin' }), 2);
     const { adversarial } = await perturb(affine, attack, { images, labels, epsilon: 0.2, seed: 3 });
     for (const [i, label] of labels.entries()) {
       const corner = moved(label, i, signs, 0.2);
@@ -71,7 +74,7 @@ describe('on an affine classifier', () => {
   it('targeted attacks go the other way', async () => {
     const options = { images, epsilon: 0.1 };
     const away = await perturb(affine, fgsm(), { ...options, labels });
-    const toward = await perturb(affine, fgsm({ targeted: true }), { ...options, labels: labels.map((k) => 1 - k) });
+    const toward = await perturb(affine, fgsm(), { ...options, labels, targets: labels.map((k) => 1 - k) });
     expect(toward.adversarial.data).toEqual(away.adversarial.data);
     expect(toward.success).toEqual(away.success);
   });
@@ -88,24 +91,27 @@ describe('perturb', () => {
           loss: fc.constantFrom('cross-entropy' as const, 'margin' as const),
           targeted: fc.boolean(),
           steps: fc.integer({ min: 0, max: 5 }),
-          restarts: fc.integer({ min: 1, max: 2 }),
+          runs: fc.integer({ min: 1, max: 2 }),
           keep: fc.constantFrom('last' as const, 'worst' as const),
           randomStart: fc.boolean(),
           epsilon: fc.constantFrom(0, 8 / 255, 0.3, 2),
         }),
-        async ({ epsilon, ...options }) => {
+        async ({ epsilon, targeted, runs, ...options }) => {
           const before = images.data.slice();
-          const found = await perturb(network, pgd(options), { images, labels, epsilon, batchSize: 20 });
+          const attack = runs > 1 ? restarts(pgd(options), runs) : pgd(options);
+          const targets = targeted ? labels : undefined;
+          const found = await perturb(network, attack, { images, labels, targets, epsilon, batchSize: 20 });
           expect(images.data).toEqual(before);
           expect(found.adversarial.data.every((value) => value >= 0 && value <= 1)).toBe(true);
           expect(Math.max(...found.distance)).toBeLessThanOrEqual(epsilon * (1 + 1e-6) + 1e-7);
           const predictions = await predict(network, found.adversarial, { batchSize: 20 });
           expect(found.predictions).toEqual(predictions);
           expect([...found.success]).toEqual(
-            Array.from(predictions, (k, i) => Number(options.targeted ? k === labels[i] : k !== labels[i])),
+            Array.from(predictions, (k, i) => Number(targeted ? k === labels[i] : k !== labels[i])),
           );
-          const runs = options.randomStart ? options.restarts : 1;
-          expect(found.gradients).toBe(epsilon === 0 ? 0 : 20 * runs * options.steps);
+          if (runs === 1 || epsilon === 0) expect(found.gradients).toBe(epsilon === 0 ? 0 : 20 * options.steps);
+          // Only images that still stand are attacked again.
+          else expect(found.gradients).toBeLessThanOrEqual(20 * runs * options.steps);
           if (epsilon === 0) expect(found.adversarial.data).toEqual(images.data);
         },
       ),
@@ -114,14 +120,14 @@ describe('perturb', () => {
 
   it('is stronger with more steps and with more restarts', async () => {
     const right = Int32Array.from(await predict(network, images));
-    const broken = async (attack: ReturnType<typeof pgd>) => {
+    const broken = async (attack: Attack) => {
       const { success } = await perturb(network, attack, { images, labels: right, epsilon: 0.15 });
       return success.reduce((a, b) => a + b, 0);
     };
     const [weak, strong, stronger] = [
       await broken(fgsm()),
       await broken(pgd()),
-      await broken(pgd({ restarts: 5, keep: 'worst' })),
+      await broken(restarts(pgd({ keep: 'worst' }), 5)),
     ];
     expect(weak).toBeGreaterThan(0);
     expect(strong).toBeGreaterThanOrEqual(weak);
@@ -134,8 +140,13 @@ describe('perturb', () => {
     const model = modelOf([1, 1, 2], 2, (g, x) => g.rename(g.reshape(g.scale(root(g, x), -1), [1, 2]), 'logits'));
     const classifier = new Classifier(model, runtime);
     const at = (...data: number[]) => ({ shape: [1, 1, 1, 2], data: Float32Array.from(data) });
-    const attack = pgd({ norm: 'l2', steps: 3, randomStart: false, targeted: true });
-    const { adversarial } = await perturb(classifier, attack, { images: at(0.5, 0.9), labels: [1], epsilon: 0.01 });
+    const attack = pgd({ norm: 'l2', steps: 3, randomStart: false });
+    const { adversarial } = await perturb(classifier, attack, {
+      images: at(0.5, 0.9),
+      labels: [0],
+      targets: [1],
+      epsilon: 0.01,
+    });
     expect([...adversarial.data].every((value) => value >= 0 && value <= 1)).toBe(true);
     const lost = perturb(classifier, pgd({ norm: 'l2', steps: 3, randomStart: false }), {
       images: at(0.5, 0.9),
@@ -144,6 +155,41 @@ describe('perturb', () => {
       imageNumbers: [42],
     });
     await expect(lost).rejects.toThrow("'small' gives the logit NaN for image 42: no prediction can be read from that");
+  });
+
+  it('at each of several radii gives what it gives at one, and takes a radius for each image', async () => {
+    const epsilons = [0, 0.1, 0.3];
+    const all = await perturb(network, pgd({ steps: 3 }), { images, labels, epsilons });
+    const single = await Promise.all(
+      epsilons.map((epsilon) => perturb(network, pgd({ steps: 3 }), { images, labels, epsilon })),
+    );
+    expect(all).toEqual(single);
+    const epsilon = Array.from(labels, (_, i) => epsilons[i % 3]!);
+    const each = await perturb(network, pgd({ steps: 3 }), { images, labels, epsilon });
+    for (let i = 0; i < 20; i++)
+      expect(rows(each.adversarial, i, i + 1).data).toEqual(rows(single[i % 3]!.adversarial, i, i + 1).data);
+  });
+
+  it('searches on a surrogate and judges on the model itself', async () => {
+    const images = noiseImages(20, SHAPE);
+    const two = labels.map((k) => k % 2);
+    const { adversarial } = await perturb(affine, fgsm(), { images, labels: two, epsilon: 0.2 });
+    const other = new Classifier(
+      networkModel({ inputShape: SHAPE, classes: 2, activation: 'Relu', bias: true }),
+      runtime,
+    );
+    const transferred = await perturb(other, fgsm(), { images, labels: two, epsilon: 0.2, surrogate: affine });
+    expect(transferred.adversarial.data).toEqual(adversarial.data);
+    expect(transferred.predictions).toEqual(await predict(other, adversarial));
+  });
+
+  it('says which adversarial images survive rounding to 8 bits', async () => {
+    // A step far below 1/255 past the border is lost.
+    const labels = Int32Array.from(await predict(affine, images));
+    const { success, survivesRounding, adversarial } = await perturb(affine, pgd(), { images, labels, epsilon: 0.4 });
+    const rounded = { ...adversarial, data: adversarial.data.map((x) => Math.round(x * 255) / 255) };
+    const after = await predict(affine, rounded);
+    expect([...survivesRounding]).toEqual(Array.from(after, (k, i) => Number(success[i] === 1 && k !== labels[i])));
   });
 
   it.each([
@@ -167,7 +213,6 @@ describe('perturb', () => {
 });
 
 it('steps are a share of ε unless a length is given', () => {
-  expect(stepSizeAt(fgsm(), 0.3)).toBe(0.3);
   expect(stepSizeAt(pgd({ steps: 10 }), 0.4)).toBeCloseTo(0.1, 12);
   expect(stepSizeAt(pgd({ stepSize: 0.01 }), 0.4)).toBe(0.01);
   expect(JSON.parse(JSON.stringify(pgd()))).toEqual(pgd());

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pgd } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { fromArrays } from '../data/dataset.ts';
 import { Classifier } from '../models/classifier.ts';
 import { affineModel } from '../models/testing/small-models.ts';

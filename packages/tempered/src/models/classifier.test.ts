@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { perturb, pgd } from '../attacks/attack.ts';
+import { perturb } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { UsageError } from '../errors.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';

@@ -1,6 +1,7 @@
 import { emptyGraph, type Graph, GraphBuilder, ModelError, parseModel, specialize, writeModel } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { perturb, pgd } from '../attacks/attack.ts';
+import { perturb } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { attribute } from '../attribution/attribute.ts';
 import { integratedGradients } from '../attribution/method.ts';
 import { UsageError } from '../errors.ts';

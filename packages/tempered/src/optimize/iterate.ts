@@ -23,7 +23,7 @@ export interface IterateOptions {
   signal?: AbortSignal;
 }
 
-type Answer = 'stop' | undefined | void | Promise<'stop' | undefined | void>;
+type Answer = 'stop' | undefined | Promise<'stop' | undefined>;
 
 /**
  * Runs a program `steps` times and returns the last state, which the caller releases (`releaseAll`).

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fgsm, pgd } from '../attacks/attack.ts';
+import { pgd } from '../attacks/pgd.ts';
 import { type Dataset, fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { naturalAccuracy } from '../evaluation/accuracy.ts';
@@ -167,7 +167,7 @@ describe('a training that was stopped', () => {
   ])('goes on to the same weights, bit for bit (%s)', async (_, over) => {
     const folder = await mkdtemp(join(tmpdir(), 'tempered-'));
     try {
-      const validation = { dataset: dataset({ seed: 2, spread: 0.7 }), attack: fgsm(), epsilon: 0.1 };
+      const validation = { dataset: dataset({ seed: 2, spread: 0.7 }), attack: pgd({ steps: 1 }), epsilon: 0.1 };
       const model = networkModel({ inputShape: [1, 2, 2], classes: 3, activation: 'Relu', bias: true });
       const all = options({ ...over, model, epochs: 5, validation, augmentation: { flip: true } });
       const whole = await train(all);
@@ -212,8 +212,8 @@ describe('the epoch that is kept', () => {
   });
 
   it('is the last of the best by (natural + robust accuracy) / 2 in adversarial training', async () => {
-    const validation = { dataset: validationSet, attack: fgsm(), epsilon: 0.1 };
-    const method = adversarial({ attack: fgsm(), epsilon: 0.1 });
+    const validation = { dataset: validationSet, attack: pgd({ steps: 1 }), epsilon: 0.1 };
+    const method = adversarial({ attack: pgd({ steps: 1 }), epsilon: 0.1 });
     const { bestEpoch, history } = await train(options({ ...rough, method, validation }));
     expect(bestEpoch).toBe(lastBest(history.map((record) => (record.naturalAccuracy! + record.robustAccuracy!) / 2)));
   });
@@ -237,7 +237,7 @@ describe('adversarial training', () => {
   });
 
   it('lets ε grow during the warm-up', async () => {
-    const method = adversarial({ attack: fgsm(), epsilon: 0.4, warmup: 1 });
+    const method = adversarial({ attack: pgd({ steps: 1 }), epsilon: 0.4, warmup: 1 });
     const warm = await train(options({ epochs: 1, batchSize: 40, method }));
     // The first step is at progress 0, where ε is 0.
     const natural = await train(options({ epochs: 1, batchSize: 40 }));
@@ -311,16 +311,16 @@ describe('train', () => {
     ['no batch', { batchSize: 0 }, /^the batch size must be a whole number, 1 or more, not 0$/],
     ['no epochs', { epochs: 0 }, /^epochs must be a whole number, 1 or more, not 0$/],
     ['a rate of 0', { learningRate: 0 }, /^the learning rate must be above 0, not 0$/],
-    ['ε below 0', { method: adversarial({ attack: fgsm(), epsilon: -1 }) }, /^epsilon must be 0 or more, not -1$/],
+    ['ε below 0', { method: adversarial({ attack: pgd(), epsilon: -1 }) }, /^epsilon must be 0 or more, not -1$/],
     ...[5, -0.1, Number.NaN].map((warmup): [string, Partial<TrainOptions>, RegExp] => [
       `a warm-up of ${warmup}`,
-      { method: adversarial({ attack: fgsm(), epsilon: 0.1, warmup }) },
+      { method: adversarial({ attack: pgd({ steps: 1 }), epsilon: 0.1, warmup }) },
       /^the warm-up must be a share of the training, 0 to 1, not /,
     ]),
     [
-      'a targeted attack',
-      { method: adversarial({ attack: fgsm({ targeted: true }), epsilon: 1 }) },
-      /^adversarial training takes an untargeted attack/,
+      'an attack that keeps the worst iterate',
+      { method: adversarial({ attack: pgd({ keep: 'worst' }), epsilon: 1 }) },
+      /^adversarial training takes an attack that keeps the last iterate$/,
     ],
   ])('refuses %s', async (_, over, message) => {
     const refusal = await train(options(over)).catch((error) => error);
