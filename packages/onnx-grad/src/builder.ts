@@ -120,6 +120,11 @@ export class GraphBuilder extends GraphWriter {
     return x.dtype === dtype ? x : this.op('Cast', [x], { to: DATA_TYPE_CODES[dtype] });
   }
 
+  /** x, which gradients do not pass: `x + stopGradient(f(x) − x)` has the value of f and the gradient of the identity. */
+  stopGradient(x: Value): Value {
+    return this.op('StopGradient', [x]);
+  }
+
   /** Sum of a list; zeros are left out of sums by the caller. Chained Add, because WebGPU has no Sum. */
   sum(values: readonly Value[]): Value {
     return values.reduce((total, value) => this.add(total, value));

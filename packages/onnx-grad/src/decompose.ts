@@ -56,6 +56,7 @@ const decompositions: Record<string, Decomposition> = {
       ];
     },
   },
+  StopGradient: { write: (g, [x]) => [g.op('Identity', [x])] },
   // WebGPU throws when an operand repeats along a last axis whose length is a multiple of 4.
   Pow: {
     when: (_, [x, exponent]) => [x!, exponent!].every(({ shape }) => sizeOf(shape) > 1) && !sameShape(x!, exponent!),
@@ -73,8 +74,8 @@ const sameShape = (a: Value, b: Value): boolean => a.shape.join() === b.shape.jo
 
 /**
  * Returns a copy of a specialised graph in which the operators that some provider lacks, computes wrongly or runs slowly
- * are written with others: BatchNormalization in training mode, LRN, Slice with negative steps, Pow of two shapes. Call
- * it on a graph that is about to be run, after differentiation, whose rules for these operators are shorter than those
+ * are written with others: BatchNormalization in training mode, LRN, Slice with negative steps, Pow of two shapes; and
+ * StopGradient, which is none of ONNX's. Call it on a graph that is about to be run, after differentiation, whose rules for these operators are shorter than those
  * of their parts. Names of values are kept.
  *
  * @example

@@ -96,9 +96,18 @@ export class Expansion {
     for (const written of this.g.graph.nodes.slice(first)) {
       if (this.#named.has(written)) continue;
       this.#named.add(written);
-      written.name = written === main ? nodeName : `${nodeName}/${written.op}`;
+      written.name = this.#unique(written === main ? nodeName : `${nodeName}/${written.op}`);
     }
   }
+
+  /** ONNX Runtime refuses graphs in which two nodes share a name. */
+  #unique(name: string): string {
+    const copies = (this.#copies.get(name) ?? 0) + 1;
+    this.#copies.set(name, copies);
+    return copies === 1 ? name : this.#unique(`${name}_${copies}`);
+  }
+
+  readonly #copies = new Map<string, number>();
 
   /** Nodes that carry their final name; those of an expanded function have theirs when the call returns. */
   readonly #named = new Set<Node>();

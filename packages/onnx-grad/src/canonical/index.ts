@@ -8,11 +8,12 @@ import { attributesToInputs } from './attributes-to-inputs.ts';
 import { changedMeaning } from './changed-meaning.ts';
 import { copyNode, type Lowering, type LoweringContext } from './lowering.ts';
 import { newer } from './newer.ts';
+import { randomLowerings } from './random.ts';
 import { sinceVersions } from './since-versions.ts';
 import { staticLowerings } from './static.ts';
 
 export const lowerings: Readonly<Record<string, Lowering>> = assemble(
-  [staticLowerings, attributesToInputs, changedMeaning, newer],
+  [staticLowerings, attributesToInputs, changedMeaning, newer, randomLowerings],
   'lowering',
 );
 

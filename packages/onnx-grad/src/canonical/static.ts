@@ -3,7 +3,8 @@ import { DATA_TYPE_CODES, dataTypeOf } from '../element-types.ts';
 import { ModelError } from '../errors.ts';
 import { toTensor } from '../evaluate/array.ts';
 import { describeNode, sizeOf, type Tensor } from '../graph.ts';
-import { constantInput, copyNode, inputAt, intAttribute, type Lowering, unsupportedForm } from './lowering.ts';
+import { constantInput, copyNode, inputAt, intAttribute, type Lowering } from './lowering.ts';
+import { drop } from './random.ts';
 
 const shape: Lowering = (context) => {
   const x = inputAt(context, 0);
@@ -53,9 +54,8 @@ const dropout: Lowering = (context) => {
   // A ratio of 0 drops nothing even in training mode, which some exporters leave on.
   const ratio = version >= 12 && inputs[1]?.constant && constantInput(context, 1)[0];
   const training = version >= 12 ? inputs[2] : undefined;
-  if (training !== undefined && ratio !== 0 && constantInput(context, 2)[0] !== 0) {
-    throw unsupportedForm(context, 'it is in training mode, which is random: export the model in evaluation mode');
-  }
+  if (training !== undefined && ratio !== 0 && constantInput(context, 2)[0] !== 0)
+    return drop(context, x, inputs[1] === undefined ? 0.5 : constantInput(context, 1)[0]!);
   if (outputCount === 1) return [x];
   return [x, g.constant(1, x.shape, { dtype: version >= 10 ? 'bool' : x.dtype })];
 };

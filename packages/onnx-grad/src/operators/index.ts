@@ -16,6 +16,7 @@ import type { Operator } from './operator.ts';
 import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
 import { quantization } from './quantization.ts';
+import { random } from './random.ts';
 import { reduction } from './reduction.ts';
 import { resizing } from './resize.ts';
 import { scattering } from './scattering.ts';
@@ -36,6 +37,7 @@ export const operators: Readonly<Record<string, Operator>> = assemble(
     blocks,
     resizing,
     creation,
+    random,
     linear,
     convolution,
     pooling,

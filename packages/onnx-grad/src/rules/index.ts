@@ -15,6 +15,7 @@ import { normalization } from './normalization.ts';
 import { padding } from './padding.ts';
 import { pooling } from './pooling.ts';
 import { quantization } from './quantization.ts';
+import { random } from './random.ts';
 import { reduction } from './reduction.ts';
 import { resizing } from './resize.ts';
 import type { Rule } from './rule.ts';
@@ -36,6 +37,7 @@ export const rules: Readonly<Record<string, Rule>> = assemble(
     blocks,
     resizing,
     creation,
+    random,
     linear,
     convolution,
     pooling,

@@ -14,9 +14,11 @@ const notOk = (rows: readonly SelfTestRow[]) => rows.filter((row) => row.verdict
 
 describe('operator cases', () => {
   // Rules write through GraphBuilder, which refuses operators that are not in this table: so no rule emits any other.
+  // Noise has no value to compare with, and StopGradient is written as Identity.
   it('cover every operator that a rule can emit', () => {
     const covered = new Set(operatorCases.map((operatorCase) => operatorCase.operator));
-    expect(Object.keys(operators).filter((operator) => !covered.has(operator))).toEqual([]);
+    const comparable = Object.keys(operators).filter((name) => operators[name]!.evaluate && name !== 'StopGradient');
+    expect(comparable.filter((operator) => !covered.has(operator))).toEqual([]);
   });
 
   it('have different names', () => {
