@@ -19,7 +19,7 @@ export {
   plainGradient,
   smoothGrad,
 } from './attribution/method.ts';
-export type { Augmentation } from './data/augment.ts';
+export { type Augmentation, augment } from './data/augment.ts';
 export {
   CIFAR10_CLASSES,
   CIFAR100_CLASSES,
@@ -131,7 +131,20 @@ export type {
 export { type Traversal, type TraversalStep, type TraverseOptions, traverse } from './synthesis/traversal.ts';
 export { concatRows, type Tensor, takeRows } from './tensor.ts';
 export type { Checkpoint, CheckpointStore, EpochRecord, Weights } from './training/checkpoint.ts';
+export { clipByNorm, clipByValue, type GradientClipping } from './training/clipping.ts';
+export type { Clock, TimeUnit } from './training/clock.ts';
 export { adversarial, standard, type TrainingMethod } from './training/method.ts';
-export { adam, type Optimizer, sgd } from './training/optimizer.ts';
-export { constant, cosine, type Schedule, step } from './training/schedule.ts';
+export { adam, adamw, type Optimizer, sgd } from './training/optimizer.ts';
+export { type Ramp, ramp } from './training/ramp.ts';
+export {
+  constant,
+  cosine,
+  cyclic,
+  exponential,
+  multiStep,
+  oneCycle,
+  type Schedule,
+  step,
+} from './training/schedule.ts';
 export { type TrainOptions, type TrainResult, train, type Validation } from './training/train.ts';
+export { type WeightAveraging, weightAveraging } from './training/weight-averaging.ts';

@@ -13,7 +13,7 @@ import { openRun } from '../runs/run.ts';
 import { versions } from '../runtime/node/versions.ts';
 import { adversarial, standard } from '../training/method.ts';
 import { adam, sgd } from '../training/optimizer.ts';
-import { constant, cosine, step } from '../training/schedule.ts';
+import { constant, cosine, multiStep } from '../training/schedule.ts';
 import { checkTrainOptions, type TrainOptions, train } from '../training/train.ts';
 import {
   type CommonOptions,
@@ -111,7 +111,7 @@ export function trainCommand(): Command {
               : adversarial({ attack: pgd({ norm, steps: options.steps }), epsilon, warmup: options.warmup }),
           optimizer: options.optimizer === 'adam' ? adam(options) : sgd(options),
           learningRate: options.learningRate,
-          schedule: { constant, step, cosine }[options.schedule](),
+          schedule: { constant, step: multiStep, cosine }[options.schedule](),
           epochs,
           batchSize: options.batchSize,
           seed,

@@ -188,12 +188,12 @@ async function trainEpoch(
     signal?.throwIfAborted();
     const { images, labels } = dataset.batch(indices);
     const fed = options.augmentation
-      ? augment(images, options.augmentation, createRandom(seed, 'augment', epoch, batch))
+      ? augment(images, options.augmentation, createRandom(seed, 'augment', epoch), indices)
       : images;
     const target = feed(oneHot(labels, dataset.classes.length));
     const done = epoch * perEpoch + batch;
     const progress = done / (epochs * perEpoch);
-    rate = learningRate * rateFactor(schedule, progress);
+    rate = learningRate * rateFactor(schedule, { step: done, stepsPerEpoch: perEpoch, epochs });
     const x =
       attacker && (await attackBatch(live, attacker, fed, target, { progress, seed, seen: done * batchSize, signal }));
     const result = await step
