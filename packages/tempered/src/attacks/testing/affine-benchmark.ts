@@ -52,7 +52,8 @@ export function affineBenchmark(
     return [...data];
   };
   const weights = Array.from({ length: classes }, (_, k) => normal(size, 1, 'weight', k));
-  const bias = normal(classes, 0.3, 'bias');
+  // In the middle of the box the logits are all near 0, so that every class is predicted for some image.
+  const bias = normal(classes, 0.3, 'bias').map((value, k) => value - weights[k]!.reduce((a, b) => a + b, 0) / 2);
   const images = { shape: [count, ...shape], data: new Float32Array(count * size) };
   for (let i = 0; i < count; i++) fillImage(rows(images, i, i + 1).data, i % 3 === 2, seed, i);
   const points = Array.from({ length: count }, (_, i) => rows(images, i, i + 1).data);
