@@ -98,8 +98,10 @@ export {
   type ModelDescription,
   type ProgramContext,
 } from './models/classifier.ts';
+export { unfreeze } from './models/frozen.ts';
 export type { Network } from './models/layers.ts';
 export { type ReadModelOptions, readModel, writeModelFile } from './models/load.ts';
+export { type NewHeadOptions, withNewHead } from './models/new-head.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
 export {
   type ClassActivationHead,
