@@ -8,31 +8,26 @@ import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-inp
 import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
 import { type Fgsm, searchFgsm } from './fgsm.ts';
+import { isMinimal, normOf } from './norm-of.ts';
+import { onlyImages } from './only-images.ts';
 import { type Pgd, searchPgd } from './pgd.ts';
-import { onlyImages, type Restarts, searchRestarts } from './restarts.ts';
+import { type Restarts, searchRestarts } from './restarts.ts';
 import type { Run, Search, Task, Verified } from './search.ts';
+import { searchTargeted, type Targeted } from './targeted.ts';
+import { searchWorstCase, type WorstCase } from './worst-case.ts';
+
+export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
-export type Attack = Fgsm | Pgd | Restarts;
+export type Attack = Fgsm | Pgd | Restarts | Targeted | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
   fgsm: searchFgsm,
   pgd: searchPgd,
   restarts: searchRestarts,
+  targeted: searchTargeted,
+  'worst-case': searchWorstCase,
 };
-
-/** The norm of an attack's balls and distances; undefined for threat models that are no norm balls. */
-export function normOf(attack: Attack): Norm | undefined {
-  if ('norm' in attack) return attack.norm;
-  if ('attack' in attack) return normOf(attack.attack);
-  return undefined;
-}
-
-/** Whether an attack looks for the smallest perturbation by itself, so that it needs no ε. */
-export function isMinimal(attack: Attack): boolean {
-  if ('attack' in attack) return isMinimal(attack.attack);
-  return false;
-}
 
 export interface PerturbOptions extends Work {
   /** [N, C, H, W] in [0, 1]. */
