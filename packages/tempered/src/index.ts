@@ -135,7 +135,26 @@ export { concatRows, type Tensor, takeRows } from './tensor.ts';
 export type { Checkpoint, CheckpointStore, EpochRecord, Weights } from './training/checkpoint.ts';
 export { clipByNorm, clipByValue, type GradientClipping } from './training/clipping.ts';
 export type { Clock, TimeUnit } from './training/clock.ts';
-export { adversarial, standard, type TrainingMethod } from './training/method.ts';
+export {
+  type InterpretationMethodName,
+  type InterpretationOptions,
+  interpretationMethod,
+} from './training/interpretation-methods.ts';
+export {
+  type AttackingOptions,
+  adversarial,
+  fgsmRandomStart,
+  free,
+  type InnerMaximisation,
+  mart,
+  type Replays,
+  standard,
+  type TrainingMethod,
+  trades,
+  type WeightPerturbation,
+  withWeightPerturbation,
+} from './training/method.ts';
+export type { Term } from './training/objectives/terms.ts';
 export { adam, adamw, type Optimizer, sgd } from './training/optimizer.ts';
 export { type Ramp, ramp } from './training/ramp.ts';
 export {

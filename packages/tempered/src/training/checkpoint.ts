@@ -23,6 +23,8 @@ export interface Checkpoint {
   readonly epoch: number;
   readonly parameters: Weights;
   readonly optimizer: Weights;
+  /** What the method carries from batch to batch: the perturbation of free training. */
+  readonly carried?: Weights;
   readonly best: { readonly epoch: number; readonly score: number; readonly parameters: Weights };
   readonly history: readonly EpochRecord[];
 }

@@ -1,22 +1,21 @@
 /** @file One training step as one compiled graph: loss, gradients and update. */
-import {
-  type DataType,
-  decompose,
-  emptyGraph,
-  GraphBuilder,
-  gradient,
-  specialize,
-  type Value,
-  writeModel,
-} from 'onnx-grad';
+import { decompose, emptyGraph, GraphBuilder, gradient, type Value, writeModel } from 'onnx-grad';
+import { scalar } from '../models/batching.ts';
 import type { ModelDescription } from '../models/classifier.ts';
-import { graphInProgram, inProgram, keysInProgram } from '../models/namespace.ts';
+import { inProgram, keysInProgram } from '../models/namespace.ts';
+import { classActivationHead } from '../objectives/class-activation-map.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf } from '../tensor.ts';
+import type { Clock } from './clock.ts';
+import { standard, type TrainingMethod } from './method.ts';
+import type { LossContext } from './objectives/context.ts';
+import { readsAdversarialLogits, termWeights, writeTerms } from './objectives/terms.ts';
 import { type Optimizer, stateNames, stepScalars, writeUpdate } from './optimizer.ts';
-import { trainingForm } from './training-graph.ts';
+import { once, writtenPass } from './passes.ts';
+import { rampFactor } from './ramp.ts';
+import { type TrainedModel, trainedModel, trainingForm } from './training-graph.ts';
 
 /** Everything a training changes, living with the engine. */
 export interface TrainingState {
@@ -24,66 +23,115 @@ export interface TrainingState {
   readonly parameters: Record<string, ResidentTensor>;
   /** The optimiser's tensors, by `<parameter>.<state name>`. */
   readonly optimizer: Record<string, ResidentTensor>;
+  /** What a method carries from batch to batch: the perturbation of free training. */
+  readonly carried: Record<string, ResidentTensor>;
 }
 
 export interface StepResult {
   /** Mean loss of the batch. */
   readonly loss: number;
-  /** How many images of the batch were classified right, as they were fed. */
+  /** How many images of the batch were classified right, as they were fed: the adversarial ones where the loss reads them. */
   readonly correct: number;
 }
 
+export interface StepFeeds {
+  /** Clean images, [batch, C, H, W]. */
+  x: HostTensor | ResidentTensor;
+  /** Adversarial images. Default: the clean ones. */
+  adversarial?: HostTensor | ResidentTensor;
+  /** One-hot classes, [batch, K]. */
+  target: HostTensor;
+  /** Updates so far, with this one. */
+  step: number;
+  learningRate: number;
+  /** For what ramps up. Default: the end of every ramp. */
+  clock?: Clock;
+}
+
 export interface TrainingStep {
-  /** Runs one step on images [batch, C, H, W] and one-hot classes [batch, K], and replaces the state. */
-  run(feeds: {
-    x: HostTensor | ResidentTensor;
-    target: HostTensor;
-    step: number;
-    learningRate: number;
-  }): Promise<StepResult>;
+  /** Runs one step and replaces the state. */
+  run(feeds: StepFeeds): Promise<StepResult>;
   release(): void;
+}
+
+export interface TrainingStepOptions {
+  optimizer: Optimizer;
+  batchSize: number;
+  state: TrainingState;
+  /** Its loss, its weight perturbation and its replays; default: standard training. */
+  method?: TrainingMethod;
 }
 
 /** Compiles the training step of a model. */
 export async function compileTrainingStep(
   runtime: Runtime,
   model: ModelDescription,
-  { optimizer, batchSize, state }: { optimizer: Optimizer; batchSize: number; state: TrainingState },
+  options: TrainingStepOptions,
 ): Promise<TrainingStep> {
-  const specialized = specialize(
-    model.graph,
-    { [model.input]: [batchSize, ...model.inputShape] },
-    { parameters: Object.keys(state.parameters) },
-  );
-  const { graph: trainingGraph, statistics } = trainingForm(specialized);
-  const graph = graphInProgram(trainingGraph);
+  const { graph, outputs } = writeTrainingStep(model, options);
+  const program = await runtime.compile(writeModel(decompose(graph)), { label: `training step of ${model.name}` });
+  return {
+    run: (feeds) => runStep(program, outputs, options, feeds),
+    release: () => program.release(),
+  };
+}
+
+interface Output {
+  readonly output: string;
+  readonly group: keyof TrainingState;
+  readonly name: string;
+}
+
+function writeTrainingStep(
+  model: ModelDescription,
+  { optimizer, batchSize, state, method = standard() }: TrainingStepOptions,
+) {
   const g = new GraphBuilder(emptyGraph(`train ${model.name}`));
-  const x = g.input('x', 'float32', [batchSize, ...model.inputShape]);
+  const outputs: Output[] = [];
+  const keep = (value: Value, group: keyof TrainingState, name: string): void => {
+    const output = `next/${group}/${name}`;
+    g.output(value, output);
+    outputs.push({ output, group, name });
+  };
+  const trained = trainedModel(g, model, state.parameters);
+  const images = imageInputs(g, [batchSize, ...model.inputShape], method);
   const target = g.input('target', 'float32', [batchSize, model.classes.length]);
+  const head = once(() => classActivationHead(model));
+  const contextAt = (weights: Readonly<Record<string, Value>>, moveStatistics: boolean): LossContext => {
+    const apply = (x: Value, moving = false) => trained.apply(x, { mode: 'training', weights, moveStatistics: moving });
+    const pass = (x: () => Value) => writtenPass(g, x, (value) => apply(value, moveStatistics), head);
+    return {
+      g,
+      target,
+      softTarget: target,
+      passes: { clean: pass(images.clean), adversarial: pass(images.adversarial) },
+      apply: (x) => apply(x),
+    };
+  };
+  const lossOf = (context: LossContext) => g.reduceMean(writeTerms(context, method.loss), [0]);
+
+  const names = trainingForm(model.graph).trainable;
+  const weights = method.weightPerturbation
+    ? perturbedWeights(g, trained, names, lossOf(contextAt({}, false)))
+    : trained.parameters;
+  const context = contextAt(weights, true);
+  const loss = lossOf(context);
+  g.output(loss, 'loss');
+  g.output(countCorrect(g, context, method), 'correct');
+
+  const at = names.map((name) => weights[name]!);
+  const wrt = images.perturbation ? [...at, images.perturbation] : at;
+  const gradients = gradient(g, { of: loss, wrt });
   const scalars = Object.fromEntries(
     Object.keys(stepScalars(optimizer, 1, 0)).map((name) => [name, g.input(name, 'float32', [])]),
   );
-  const parameters: Record<string, Value> = {};
-  for (const [name, { dtype, shape }] of Object.entries(state.parameters))
-    parameters[name] = g.input(inProgram(name), dtype as DataType, shape);
-
-  const values = g.append(graph, { [inProgram(model.input)]: x, ...keysInProgram(parameters) });
-  const logits = g.reshape(values.get(inProgram(model.logits))!, [batchSize, model.classes.length]);
-  const loss = g.reduceMean(objectives['cross-entropy'].build(g, logits, target), [0]);
-  const margin = objectives.margin.build(g, logits, target);
-  g.output(loss, 'loss');
-  g.output(g.reduceSum(g.cast(g.less(margin, g.constant(0)), 'float32'), [0]), 'correct');
-
-  const trained = trainingForm(model.graph).trainable;
-  const gradients = gradient(g, { of: loss, wrt: trained.map((name) => parameters[name]!) });
-  const kept: { output: string; group: 'parameters' | 'optimizer'; name: string }[] = [];
-  trained.forEach((name, i) => {
+  names.forEach((name, i) => {
+    const parameter = trained.parameters[name]!;
     const slots = stateNames(optimizer).map((slot) => `${name}.${slot}`);
-    const slotValues = slots.map((slot) => g.input(inProgram(slot), 'float32', parameters[name]!.shape));
     const next = writeUpdate(g, optimizer, {
-      parameter: parameters[name]!,
+      parameter,
       gradient: gradients[i]!,
-      state: slotValues,
+      state: slots.map((slot) => g.input(inProgram(slot), 'float32', parameter.shape)),
       scalars,
     });
     keep(next.parameter, 'parameters', name);
@@ -91,36 +139,106 @@ export async function compileTrainingStep(
       keep(value, 'optimizer', slots[k]!);
     });
   });
-  for (const [name, output] of Object.entries(statistics)) keep(values.get(inProgram(output))!, 'parameters', name);
+  for (const [name, value] of Object.entries(trained.statistics)) keep(value, 'parameters', name);
+  if (images.perturbation)
+    keep(
+      nextPerturbation(g, images.perturbation, gradients.at(-1)!, method.replays?.relativeStep ?? 1),
+      'carried',
+      PERTURBATION,
+    );
+  return { graph: g.graph, outputs };
+}
 
-  function keep(value: Value, group: 'parameters' | 'optimizer', name: string): void {
-    const output = `next/${name}`;
-    g.output(value, output);
-    kept.push({ output, group, name });
-  }
+const PERTURBATION = 'perturbation';
 
-  const program = await runtime.compile(writeModel(decompose(g.graph)), { label: `training step of ${model.name}` });
-  return {
-    run: (feeds) => runStep(program, optimizer, state, kept, feeds),
-    release: () => program.release(),
-  };
+/** Shapes of what a method carries from batch to batch; it starts at zero. */
+export function carriedShapes(
+  { replays }: TrainingMethod,
+  { inputShape }: ModelDescription,
+  batchSize: number,
+): Record<string, readonly number[]> {
+  return replays ? { [PERTURBATION]: [batchSize, ...inputShape] } : {};
+}
+
+/** The two versions of the batch; in free training the adversarial one is made on the spot. */
+function imageInputs(g: GraphBuilder, shape: readonly number[], { replays }: TrainingMethod) {
+  const clean = once(() => g.input('x', 'float32', shape));
+  if (!replays) return { clean, adversarial: once(() => g.input('adversarial', 'float32', shape)) };
+  const perturbation = g.input(`carried/${PERTURBATION}`, 'float32', shape);
+  const moved = once(() => g.op('Clip', [g.add(clean(), perturbation), g.constant(0), g.constant(1)]));
+  return { clean, adversarial: moved, perturbation };
+}
+
+/** δ ← clip(δ + α ε sign(∇), −ε, ε). Shafahi et al. 2019, algorithm 1. */
+function nextPerturbation(g: GraphBuilder, perturbation: Value, slope: Value, relativeStep: number): Value {
+  const epsilon = g.input('epsilon', 'float32', []);
+  const stepped = g.add(perturbation, g.mul(g.scale(epsilon, relativeStep), g.sign(slope)));
+  return g.min(g.max(stepped, g.neg(epsilon)), epsilon);
+}
+
+/** The weights after a step up the gradient, γ‖w‖ long in every layer. Wu, Xia & Wang 2020, eq. 10. */
+function perturbedWeights(
+  g: GraphBuilder,
+  { parameters }: TrainedModel,
+  names: readonly string[],
+  loss: Value,
+): Record<string, Value> {
+  const gamma = g.input('gamma', 'float32', []);
+  const layers = names.filter((name) => parameters[name]!.shape.length > 1);
+  const ascents = gradient(g, { of: loss, wrt: layers.map((name) => parameters[name]!) });
+  const length = (value: Value) =>
+    g.sqrt(
+      g.reduceSum(
+        g.square(value),
+        value.shape.map((_, axis) => axis),
+      ),
+    );
+  const result = { ...parameters };
+  // Values of their own, so that the second gradient ends here and does not run through the first one.
+  for (const name of names) result[name] = g.op('Identity', [parameters[name]!]);
+  layers.forEach((name, i) => {
+    const [weight, ascent] = [parameters[name]!, ascents[i]!];
+    const top = g.reduceMax(
+      g.abs(ascent),
+      ascent.shape.map((_, axis) => axis),
+    );
+    const scaled = g.div(ascent, g.max(top, g.constant(1e-30)));
+    const unit = g.div(scaled, g.max(length(scaled), g.constant(1e-12)));
+    result[name] = g.add(weight, g.mul(g.mul(gamma, length(weight)), unit));
+  });
+  return result;
+}
+
+function countCorrect(g: GraphBuilder, { passes, target }: LossContext, { loss }: TrainingMethod): Value {
+  const { logits } = passes[readsAdversarialLogits(loss) ? 'adversarial' : 'clean'];
+  const margin = objectives.margin.build(g, logits, target);
+  return g.reduceSum(g.cast(g.less(margin, g.constant(0)), 'float32'), [0]);
 }
 
 async function runStep(
   program: Program,
-  optimizer: Optimizer,
-  state: TrainingState,
-  outputs: readonly { output: string; group: 'parameters' | 'optimizer'; name: string }[],
-  { x, target, step, learningRate }: Parameters<TrainingStep['run']>[0],
+  outputs: readonly Output[],
+  { optimizer, state, method = standard() }: TrainingStepOptions,
+  { x, adversarial = x, target, step, learningRate, clock = END }: StepFeeds,
 ): Promise<StepResult> {
-  const scalars = Object.fromEntries(
-    Object.entries(stepScalars(optimizer, step, learningRate)).map(([name, value]): [string, HostTensor] => [
-      name,
-      { dtype: 'float32', shape: [], data: Float32Array.of(value) },
-    ]),
-  );
+  const { replays, weightPerturbation } = method;
+  const scalars: Record<string, number> = {
+    ...stepScalars(optimizer, step, learningRate),
+    ...termWeights(method.loss, clock),
+    ...(replays && { epsilon: replays.epsilon * rampFactor(replays.ramp, clock) }),
+    ...(weightPerturbation && { gamma: weightPerturbation.gamma * rampFactor(weightPerturbation.ramp, clock) }),
+  };
+  const feeds: Record<string, HostTensor | ResidentTensor> = {
+    x,
+    adversarial,
+    target,
+    ...Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, scalar(value)])),
+    ...keysInProgram(state.parameters),
+    ...keysInProgram(state.optimizer),
+    ...Object.fromEntries(Object.entries(state.carried).map(([name, tensor]) => [`carried/${name}`, tensor])),
+  };
   const { fetched, kept } = await program.run(
-    { x, target, ...scalars, ...keysInProgram(state.parameters), ...keysInProgram(state.optimizer) },
+    Object.fromEntries(program.inputNames.map((name) => [name, feeds[name]!])),
     { fetch: ['loss', 'correct'], keep: outputs.map(({ output }) => output) },
   );
   for (const { output, group, name } of outputs) {
@@ -130,11 +248,14 @@ async function runStep(
   return { loss: Number(fetched.loss!.data[0]), correct: Number(fetched.correct!.data[0]) };
 }
 
-/** Places a model's float initializers with the engine, and zeros for the optimiser. */
+const END: Clock = { step: Number.MAX_SAFE_INTEGER, stepsPerEpoch: 1, epochs: 1 };
+
+/** Places a model's float initializers with the engine, and zeros for the optimiser and for what is carried along. */
 export async function createTrainingState(
   runtime: Runtime,
   model: ModelDescription,
   optimizer: Optimizer,
+  carried: Readonly<Record<string, readonly number[]>> = {},
 ): Promise<TrainingState> {
   const { trainable, statistics } = trainingForm(model.graph);
   const parameters: Record<string, HostTensor> = {};
@@ -143,15 +264,20 @@ export async function createTrainingState(
     if (!(data instanceof Float32Array)) throw new TypeError(`parameter '${name}' is not float32`);
     parameters[name] = { dtype: 'float32', shape, data };
   }
+  const zero = (shape: readonly number[]): HostTensor => ({
+    dtype: 'float32',
+    shape,
+    data: new Float32Array(sizeOf(shape)),
+  });
   const slots: Record<string, HostTensor> = {};
-  for (const name of trainable) {
-    const { shape } = parameters[name]!;
-    for (const slot of stateNames(optimizer))
-      slots[`${name}.${slot}`] = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) };
-  }
-  const state: TrainingState = { parameters: await uploadAll(runtime, parameters), optimizer: {} };
+  for (const name of trainable)
+    for (const slot of stateNames(optimizer)) slots[`${name}.${slot}`] = zero(parameters[name]!.shape);
+  const state = { parameters: await uploadAll(runtime, parameters), optimizer: {}, carried: {} };
   try {
-    return { ...state, optimizer: await uploadAll(runtime, slots) };
+    state.optimizer = await uploadAll(runtime, slots);
+    const zeros = Object.entries(carried).map(([name, shape]) => [name, zero(shape)] as const);
+    state.carried = await uploadAll(runtime, Object.fromEntries(zeros));
+    return state;
   } catch (error) {
     releaseTrainingState(state);
     throw error;
@@ -159,5 +285,6 @@ export async function createTrainingState(
 }
 
 export function releaseTrainingState(state: TrainingState): void {
-  for (const tensor of [...Object.values(state.parameters), ...Object.values(state.optimizer)]) tensor.release();
+  for (const group of Object.values(state) as TrainingState[keyof TrainingState][])
+    for (const tensor of Object.values(group)) tensor.release();
 }

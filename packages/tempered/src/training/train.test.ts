@@ -311,16 +311,20 @@ describe('train', () => {
     ['no batch', { batchSize: 0 }, /^the batch size must be a whole number, 1 or more, not 0$/],
     ['no epochs', { epochs: 0 }, /^epochs must be a whole number, 1 or more, not 0$/],
     ['a rate of 0', { learningRate: 0 }, /^the learning rate must be above 0, not 0$/],
-    ['ε below 0', { method: adversarial({ attack: pgd(), epsilon: -1 }) }, /^epsilon must be 0 or more, not -1$/],
+    [
+      'ε below 0',
+      { method: adversarial({ attack: pgd(), epsilon: -1 }) },
+      /^adversarial training: epsilon must be 0 or more, not -1$/,
+    ],
     ...[5, -0.1, Number.NaN].map((warmup): [string, Partial<TrainOptions>, RegExp] => [
       `a warm-up of ${warmup}`,
       { method: adversarial({ attack: pgd({ steps: 1 }), epsilon: 0.1, warmup }) },
-      /^the warm-up must be a share of the training, 0 to 1, not /,
+      /^a ramp (ends within the training|goes from 0 or later)/,
     ]),
     [
       'an attack that keeps the worst iterate',
       { method: adversarial({ attack: pgd({ keep: 'worst' }), epsilon: 1 }) },
-      /^adversarial training takes an attack that keeps the last iterate$/,
+      /^adversarial training: the attack keeps the last iterate/,
     ],
   ])('refuses %s', async (_, over, message) => {
     const refusal = await train(options(over)).catch((error) => error);

@@ -1,0 +1,77 @@
+/** @file One epoch of a training: its batches, the attack on each, and the steps. */
+import { augment } from '../data/augment.ts';
+import { batches } from '../data/dataset.ts';
+import { feed, oneHot } from '../models/batching.ts';
+import { createRandom } from '../random.ts';
+import type { ResidentTensor } from '../runtime/runtime.ts';
+import type { Adversary } from './adversary.ts';
+import type { EpochRecord } from './checkpoint.ts';
+import type { TrainingMethod } from './method.ts';
+import { cosine, rateFactor } from './schedule.ts';
+import type { StepResult, TrainingStep } from './step-program.ts';
+import type { TrainOptions } from './train.ts';
+
+export interface EpochParts {
+  /** Counted from 0. */
+  readonly epoch: number;
+  readonly step: TrainingStep;
+  /** Undefined where the method attacks nothing. */
+  readonly adversary: Adversary | undefined;
+}
+
+/** Goes once through the data set. */
+export async function trainEpoch(
+  options: TrainOptions & { batchSize: number; method: TrainingMethod },
+  { epoch, step, adversary }: EpochParts,
+): Promise<Pick<EpochRecord, 'loss' | 'trainingAccuracy' | 'learningRate'>> {
+  const { runtime, dataset, batchSize, epochs, method, schedule = cosine(), learningRate = 0.05 } = options;
+  const { seed = 0, signal, onProgress } = options;
+  const stepsPerEpoch = Math.floor(dataset.count / batchSize);
+  const replays = method.replays?.count ?? 1;
+  let batch = 0;
+  let loss = 0;
+  let correct = 0;
+  let rate = learningRate;
+  for (const indices of batches(dataset, { batchSize, shuffle: createRandom(seed, 'order', epoch), dropLast: true })) {
+    signal?.throwIfAborted();
+    const chosen = dataset.batch(indices);
+    const images = options.augmentation
+      ? augment(chosen.images, options.augmentation, createRandom(seed, 'augment', epoch), indices)
+      : chosen.images;
+    const target = feed(oneHot(chosen.labels, dataset.classes.length));
+    const done = epoch * stepsPerEpoch + batch;
+    const clock = { step: done, stepsPerEpoch, epochs };
+    rate = learningRate * rateFactor(schedule, clock);
+    const attacked = method.batches === 'alternating' ? done % 2 === 1 : true;
+    const origin = await runtime.upload(feed(images));
+    let adversarial: ResidentTensor | undefined;
+    let result: StepResult = { loss: 0, correct: 0 };
+    try {
+      adversarial =
+        attacked && adversary
+          ? await adversary.attack({ images, origin, target, clock, seed, firstNumber: done * batchSize, signal })
+          : undefined;
+      for (let replay = 1; replay <= replays; replay++) {
+        const count = done * replays + replay;
+        result = await step.run({ x: origin, adversarial, target, step: count, learningRate: rate, clock });
+      }
+    } finally {
+      origin.release();
+      adversarial?.release();
+    }
+    if (!Number.isFinite(result.loss)) {
+      throw new Error(`the loss is ${result.loss} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate`);
+    }
+    batch += 1;
+    loss += result.loss;
+    correct += result.correct;
+    const accuracy = ((100 * correct) / (batch * batchSize)).toFixed(1);
+    onProgress?.({
+      stage: `epoch ${epoch + 1} of ${epochs}`,
+      done: done + 1,
+      total: epochs * stepsPerEpoch,
+      detail: `loss ${(loss / batch).toFixed(3)}, accuracy ${accuracy} %`,
+    });
+  }
+  return { loss: loss / batch, trainingAccuracy: correct / (batch * batchSize), learningRate: rate };
+}
