@@ -11,9 +11,13 @@ import {
   writeModel,
 } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
+import { createRandom } from '../random.ts';
 import type { HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from '../runtime/runtime.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
+import { fixedBatch } from './batching.ts';
 import { graphInProgram, inProgram } from './namespace.ts';
+import { drawNoise, type NoiseSource, separateNoise } from './noise.ts';
+import { averaged, type GradientRepair, withStraightThrough } from './repair.ts';
 
 /** What a model's numbers mean. */
 export interface ModelDescription {
@@ -28,6 +32,8 @@ export interface ModelDescription {
   /** Of one input, without the batch axis: channels, height, width. */
   readonly inputShape: readonly number[];
   readonly classes: readonly string[];
+  /** How gradients are taken, where not as the graph has them; see `repaired`. */
+  readonly repair?: GradientRepair;
 }
 
 /** The model written into a program: its logits and every other value by its name in the ONNX file. */
@@ -41,7 +47,7 @@ export interface ProgramContext {
   readonly g: GraphBuilder;
   /** Images of one run. */
   readonly batch: number;
-  /** Writes the model applied to `x`, [batch, C, H, W]. */
+  /** Writes the model applied to `x`, [batch, C, H, W]. A random model draws new noise for each application. */
   model(x: Value): AppliedModel;
 }
 
@@ -66,7 +72,8 @@ export class Classifier {
   /** The least recently used first. */
   readonly #programs = new Map<string, CachedProgram>();
   /** Programs are mostly compiled several at a time for one batch size. */
-  #specialized: { batch: number; graph: Graph } | undefined;
+  #specialized: { batch: number; graph: Graph; noise: readonly NoiseSource[] } | undefined;
+  #noise = { seed: 0, runs: 0 };
 
   constructor(
     description: ModelDescription,
@@ -91,7 +98,7 @@ export class Classifier {
    * must mean equal programs. Only the programs used last are kept; one that was dropped is compiled anew when it runs.
    */
   async program(key: string, batch: number, build: (context: ProgramContext) => void): Promise<ClassifierProgram> {
-    const use = <T>(work: (program: Program) => Promise<T> | T) =>
+    const use = <T>(work: (program: Program, noise: readonly NoiseSource[]) => Promise<T> | T) =>
       this.#use(`${batch} ${key}`, () => this.#compile(key, batch, build), work);
     const inputNames = await use((program) => program.inputNames);
     const own = Object.keys(this.parameters)
@@ -101,13 +108,38 @@ export class Classifier {
       inputNames,
       // Looked up at every run: training replaces the parameters after each step.
       run: (feeds, options) =>
-        use((program) =>
+        use((program, noise) =>
           program.run(
-            { ...feeds, ...Object.fromEntries(own.map(([name, input]) => [input, this.parameters[name]!])) },
+            {
+              ...feeds,
+              ...Object.fromEntries(own.map(([name, input]) => [input, this.parameters[name]!])),
+              ...this.#draw(noise),
+            },
             options,
           ),
         ),
     };
+  }
+
+  /** Whether the model draws noise in each run, so that equal images get different logits. */
+  get isRandom(): boolean {
+    return (this.#specialized ?? this.#specialize(fixedBatch(this.description) ?? 1)).noise.length > 0;
+  }
+
+  /** Starts the noise of a random model anew: from here on, the same runs in the same order draw the same noise. */
+  seedNoise(seed: number): void {
+    this.#noise = { seed, runs: 0 };
+  }
+
+  #draw(noise: readonly NoiseSource[]): Record<string, HostTensor> {
+    if (noise.length === 0) return {};
+    const run = this.#noise.runs++;
+    return Object.fromEntries(
+      noise.map((source) => [
+        source.name,
+        drawNoise(source, createRandom(this.#noise.seed, 'noise', run, source.name)),
+      ]),
+    );
   }
 
   /** Frees every compiled program; the classifier can still be used and compiles anew. */
@@ -118,10 +150,14 @@ export class Classifier {
   }
 
   /** Hands the program of a key to `work` as the one used last, and keeps it while it works. */
-  async #use<T>(key: string, compile: () => Promise<Program>, work: (program: Program) => Promise<T> | T): Promise<T> {
+  async #use<T>(
+    key: string,
+    compile: () => Compilation,
+    work: (program: Program, noise: readonly NoiseSource[]) => Promise<T> | T,
+  ): Promise<T> {
     let cached = this.#programs.get(key);
     if (cached === undefined) {
-      cached = { compiled: compile(), users: 0 };
+      cached = { ...compile(), users: 0 };
       cached.compiled.catch(() => this.#programs.delete(key));
     }
     this.#programs.delete(key);
@@ -129,7 +165,7 @@ export class Classifier {
     cached.users += 1;
     try {
       await this.#dropOldest();
-      return await work(await cached.compiled);
+      return await work(await cached.compiled, cached.noise);
     } finally {
       cached.users -= 1;
     }
@@ -144,55 +180,65 @@ export class Classifier {
     }
   }
 
-  #compile(key: string, batch: number, build: (context: ProgramContext) => void): Promise<Program> {
-    const graph = this.#specialize(batch);
+  #compile(key: string, batch: number, build: (context: ProgramContext) => void): Compilation {
+    const { graph, noise } = this.#specialize(batch);
+    const fed: NoiseSource[] = [];
     const g = new GraphBuilder(emptyGraph(this.description.name));
     const bindings: Record<string, Value> = {};
     for (const [name, tensor] of Object.entries(this.parameters)) {
       const input = inProgram(name);
       if (graph.initializers.has(input)) bindings[input] = g.input(input, tensor.dtype as DataType, tensor.shape);
     }
-    build({
-      g,
-      batch,
-      model: (x) => {
-        const values = g.append(graph, { ...bindings, [inProgram(this.description.input)]: x });
-        const output = lookUp(values, this.description.logits);
-        return {
-          logits: output.shape.length === 2 ? output : g.reshape(output, [batch, this.classes.length]),
-          value: (name) => lookUp(values, name),
-        };
-      },
-    });
-    return this.runtime.compile(writeModel(decompose(g.graph)), { label: `${this.description.name}, ${key}` });
+    const draw = (source: NoiseSource): Value => {
+      const name = `noise/${fed.length}`;
+      fed.push({ ...source, name });
+      return g.input(name, 'float32', source.shape);
+    };
+    const apply = (x: Value): AppliedModel => {
+      const drawn = Object.fromEntries(noise.map((source) => [source.name, draw(source)]));
+      const values = g.append(graph, { ...bindings, ...drawn, [inProgram(this.description.input)]: x });
+      const output = lookUp(values, this.description.logits);
+      return {
+        logits: output.shape.length === 2 ? output : g.reshape(output, [batch, this.classes.length]),
+        value: (name) => lookUp(values, name),
+      };
+    };
+    const average = this.description.repair?.average;
+    build({ g, batch, model: (x) => (average ? averaged(g, x, average, draw, apply) : apply(x)) });
+    const label = `${this.description.name}, ${key}`;
+    return { compiled: this.runtime.compile(writeModel(decompose(g.graph)), { label }), noise: fed };
   }
 
-  #specialize(batch: number): Graph {
-    if (this.#specialized?.batch === batch) return this.#specialized.graph;
-    const { input, inputShape } = this.description;
-    const graph = graphInProgram(
-      specialize(
-        this.description.graph,
-        { [input]: [batch, ...inputShape] },
-        { parameters: Object.keys(this.parameters) },
-      ),
+  #specialize(batch: number): { graph: Graph; noise: readonly NoiseSource[] } {
+    if (this.#specialized?.batch === batch) return this.#specialized;
+    const { graph, input, inputShape, repair } = this.description;
+    const specialized = specialize(
+      graph,
+      { [input]: [batch, ...inputShape] },
+      { parameters: Object.keys(this.parameters) },
     );
-    this.#specialized = { batch, graph };
-    return graph;
+    const separated = separateNoise(graphInProgram(withStraightThrough(specialized, repair)));
+    this.#specialized = { batch, graph: separated.graph, noise: separated.sources };
+    return this.#specialized;
   }
 }
 
 /** Enough for an attack and a few explanations of small and full batches; each holds the model's weights once more. */
 const KEPT_PROGRAMS = 16;
 
-interface CachedProgram {
+interface Compilation {
   readonly compiled: Promise<Program>;
+  /** Inputs that are drawn for each run. */
+  readonly noise: readonly NoiseSource[];
+}
+
+interface CachedProgram extends Compilation {
   /** Runs under way. */
   users: number;
 }
 
 /** Releases a program once it is compiled; there is nothing to release where that failed. */
-async function free({ compiled }: CachedProgram): Promise<void> {
+async function free({ compiled }: Compilation): Promise<void> {
   const [outcome] = await Promise.allSettled([compiled]);
   if (outcome.status === 'fulfilled') outcome.value.release();
 }
