@@ -2,29 +2,33 @@
 import { UsageError } from '../errors.ts';
 import { defaultBatchSize } from '../models/batching.ts';
 import { type Classifier, checkClasses, checkImages } from '../models/classifier.ts';
-import { predict } from '../models/predict.ts';
+import { argmaxRows, predict, predictLogits, ranksOf } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
 import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { type DeepFool, searchDeepFool } from './deep-fool.ts';
 import { type Fgsm, searchFgsm } from './fgsm.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import { type Pgd, searchPgd } from './pgd.ts';
 import { type Restarts, searchRestarts } from './restarts.ts';
-import type { Run, Search, Task, Verified } from './search.ts';
+import type { Found, Run, Search, Task, Verified } from './search.ts';
+import { searchSquare, type Square } from './square.ts';
 import { searchTargeted, type Targeted } from './targeted.ts';
 import { searchWorstCase, type WorstCase } from './worst-case.ts';
 
 export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
-export type Attack = Fgsm | Pgd | Restarts | Targeted | WorstCase;
+export type Attack = DeepFool | Fgsm | Pgd | Restarts | Square | Targeted | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
+  'deep-fool': searchDeepFool,
   fgsm: searchFgsm,
   pgd: searchPgd,
   restarts: searchRestarts,
+  square: searchSquare,
   targeted: searchTargeted,
   'worst-case': searchWorstCase,
 };
@@ -163,17 +167,19 @@ async function runWherePositive(task: Task, attack: Attack): Promise<Verified> {
 const within = (task: Task, attack: Attack, smallest: Verified): Promise<Verified> | Verified =>
   task.epsilon === undefined ? smallest : judge(task, attack, smallest);
 
-async function judge(task: Task, attack: Attack, found: Omit<Verified, 'success' | 'predictions' | 'distance'>) {
+async function judge(task: Task, attack: Attack, found: Found) {
   const norm = normOf(attack);
   const adversarial = norm ? pulledIntoBalls(task, norm, found.adversarial) : found.adversarial;
   const { signal, batchSize, imageNumbers } = task;
-  const predictions = await predict(task.judge, adversarial, { batchSize, imageNumbers, signal });
+  const logits = await predictLogits(task.judge, adversarial, { batchSize, imageNumbers, signal });
+  const predictions = argmaxRows(logits);
   const distance = Float64Array.from(predictions, (_, i) =>
     balls[norm ?? 'l2'].distance(rows(adversarial, i, i + 1).data, rows(task.images, i, i + 1).data),
   );
   return {
     adversarial,
     predictions,
+    rank: ranksOf(logits, task.labels),
     distance,
     success: successOf(task, predictions),
     zeroGradients: found.zeroGradients,

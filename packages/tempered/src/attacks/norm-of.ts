@@ -14,7 +14,10 @@ export function normOf(attack: Attack): Norm | undefined {
 
 /** Whether an attack looks for the smallest perturbation by itself, so that it needs no ε. */
 export function isMinimal(attack: Attack): boolean {
+  if (MINIMAL.has(attack.name)) return true;
   if ('attack' in attack) return isMinimal(attack.attack);
   if ('attacks' in attack) return attack.attacks.every(isMinimal);
   return false;
 }
+
+const MINIMAL: ReadonlySet<string> = new Set(['carlini-wagner', 'ddn', 'deep-fool', 'fab', 'fmn', 'minimal-epsilon']);

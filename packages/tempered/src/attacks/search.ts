@@ -42,6 +42,8 @@ export interface Verified extends Found {
   readonly success: Uint8Array;
   /** The judge's predictions, [N]. */
   readonly predictions: Int32Array;
+  /** How many classes the judge ranks above the true one: 0 where it is right, below k where the true class is among its k first, [N]. */
+  readonly rank: Int32Array;
   /** Length of each perturbation under the attack's norm (l2 for attacks without one), in double precision, [N]. */
   readonly distance: Float64Array;
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { perturb } from '../attacks/attack.ts';
 import { writeNpy } from '../data/npy.ts';
+import { UsageError } from '../errors.ts';
 import { encodePng } from '../image/node/encode.ts';
 import { renderImage, renderPerturbation } from '../image/render.ts';
 import { loadClassifier } from '../models/node/load.ts';
@@ -8,13 +9,13 @@ import { argmaxRows, predict, predictLogits, softmaxRows } from '../models/predi
 import { checkLabels } from '../optimize/optimize-input.ts';
 import { epsilon as formatEpsilon, percent } from '../report/format.ts';
 import type { Tensor } from '../tensor.ts';
-import { type AttackOptions, attackFrom, noGradient, unusedBy, withAttackOptions } from './evaluate.ts';
+import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
+import { noGradient } from './evaluate.ts';
 import { readInput } from './input.ts';
 import {
   type CommonOptions,
   type ModelOptions,
   nonNegative,
-  noteIgnored,
   readingOptions,
   wholeNumber,
   withCommonOptions,
@@ -48,10 +49,12 @@ export function attackCommand(): Command {
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
         const { epsilon, seed, target, label } = options;
-        noteIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
         await checkFolder(options.out);
         await checkFile(options.json);
-        const attack = attackFrom(options);
+        const attacks = attacksFrom(command, options);
+        const [attack] = Object.values(attacks);
+        if (attack === undefined || Object.keys(attacks).length > 1)
+          throw new UsageError('tempered attack runs one attack: evaluate takes several');
         const run = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
@@ -100,7 +103,7 @@ export function attackCommand(): Command {
             `${i + 1}: ${name(image.before)} → ${name(image.after)} (${percent(image.probability)}), ${image.success ? 'success' : 'no success'}, distance ${formatEpsilon(image.distance)}`,
         );
         const { zeroGradients } = perturbed;
-        if (zeroGradients > 0) lines.push(noGradient(zeroGradients, before.length, options));
+        if (zeroGradients > 0) lines.push(noGradient(zeroGradients, before.length));
         await report(terminal, options, result, [...lines, `Written to ${options.out}`]);
       }),
   );

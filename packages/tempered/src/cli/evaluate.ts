@@ -1,24 +1,22 @@
 import { Command, Option } from 'commander';
-import type { Attack } from '../attacks/attack.ts';
-import { fgsm } from '../attacks/fgsm.ts';
-import { type Pgd, pgd } from '../attacks/pgd.ts';
-import { restarts } from '../attacks/restarts.ts';
+import { type Attack, normOf } from '../attacks/attack.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
-import { accuracyOf } from '../evaluation/accuracy.ts';
+import type { Proportion } from '../evaluation/accuracy.ts';
+import { isExhausted, radiusLadder } from '../evaluation/curve.ts';
 import { fitDataset } from '../evaluation/fit.ts';
-import { attackEach, ledgerCsv } from '../evaluation/ledger.ts';
+import { attackEach, type Ledger, type LedgerAtEpsilon, ledgerCsv } from '../evaluation/ledger.ts';
+import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
+import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
+import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
-import type { Norm } from '../optimize/ball.ts';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
+import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
 import {
   type CommonOptions,
   epsilonList,
   type ModelOptions,
-  nonNegative,
-  normOption,
-  noteIgnored,
   positiveInteger,
   readingOptions,
   withCommonOptions,
@@ -29,121 +27,148 @@ import { report, textTable } from './output.ts';
 import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
-export interface AttackOptions {
-  attack: 'pgd' | 'fgsm';
-  norm: Norm;
-  steps: number;
-  stepSize?: number;
-  randomStart: boolean;
-  restarts: number;
-  loss: 'ce' | 'margin';
-  keep: Pgd['keep'];
-}
-
 interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
   data: string;
   dataDir?: string;
   split: Split;
   count?: number;
-  epsilons: number[];
+  epsilons?: number[];
+  curve?: boolean;
+  byClass?: boolean;
+  transfer?: boolean;
   batchSize?: number;
   ledger?: string;
 }
 
-/** `tempered evaluate`: accuracy of a model under attack, over a list of ε. */
+/** `tempered evaluate`: accuracy of models under attack, over a list of ε. */
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
-    .description('measure natural and robust accuracy of an ONNX classifier')
-    .argument('<MODEL.onnx>', 'classifier: input [N, C, H, W] in [0, 1], output logits')
+    .description('measure natural and robust accuracy of ONNX classifiers')
+    .argument('<MODEL.onnx...>', 'classifiers: input [N, C, H, W] in [0, 1], output logits')
     .requiredOption('--data <NAME>', 'shapes, mnist, fashion-mnist, cifar10, cifar100, FOLDER')
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .addOption(
       new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict', 'all']).default('test'),
     )
     .option('--count <N>', 'the first N images in file order (default: all)', positiveInteger)
-    .addOption(
-      new Option('--epsilons <LIST>', 'radii in pixel units')
-        .argParser(epsilonList)
-        .default([0, 2 / 255, 4 / 255, 8 / 255], '0,2/255,4/255,8/255'),
-    )
+    .option('--epsilons <LIST>', 'radii in pixel units (default: 0,2/255,4/255,8/255)', epsilonList)
+    .option('--curve', 'double ε until no more images are right than by chance')
+    .option('--by-class', 'also show each class')
+    .option('--transfer', 'also judge each model on images attacked on the others')
     .option('--batch-size <N>', 'images a run (default: 50, fewer for large images)', positiveInteger)
     .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε');
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
-    (path: string, options: EvaluateOptions, command: Command) =>
+    (paths: string[], options: EvaluateOptions, command: Command) =>
       runCommand(async (terminal) => {
-        noteIgnored(command, unusedBy(options.attack), `with --attack ${options.attack}`);
         const { signal, onProgress } = terminal;
-        const { data, dataDir, split, count, epsilons, seed, batchSize } = options;
+        const { data, dataDir, split, count, seed, batchSize } = options;
         await checkFile(options.json);
         await checkFile(options.ledger);
-        const attack = attackFrom(options);
-        const { ledger, note } = await withRuntime(options, async (runtime) => {
-          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
-          const size = classifier.inputShape[1];
-          const loaded = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
-          const dataset = fitDataset(classifier.description, loaded);
-          return {
-            ledger: await attackEach(classifier, { dataset, attack, epsilons, seed, batchSize, signal, onProgress }),
-            note: dataset.note,
-          };
+        if (options.ledger !== undefined && paths.length > 1)
+          throw new UsageError('--ledger holds one model: evaluate the models one by one');
+        if (options.transfer && paths.length < 2) throw new UsageError('--transfer needs two models or more');
+        const attacks = attacksFrom(command, options);
+        const { models, ledgers, transfer, note } = await withRuntime(options, async (runtime) => {
+          const classifiers: Classifier[] = [];
+          for (const path of paths)
+            classifiers.push(await loadClassifier(path, { ...readingOptions(options), runtime }));
+          const size = classifiers[0]!.inputShape[1];
+          const dataset = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
+          const fitted = classifiers.map(({ description }) => fitDataset(description, dataset));
+          const work = { dataset, attacks, seed, batchSize, signal, onProgress };
+          const ledgers: Ledger[] = [];
+          for (const classifier of classifiers)
+            ledgers.push(await attackEach(classifier, { ...work, ...radiiFor(classifier, attacks, options) }));
+          const models = classifiers.map(({ classes }, i) => ({
+            model: paths[i]!,
+            classes,
+            ...summaryOf(ledgers[i]!, classes.length),
+          }));
+          const transfer = options.transfer ? await transferAtEach(classifiers, ledgers[0]!, work) : [];
+          return { models, ledgers, transfer, note: fitted[0]!.note };
         });
-        const results = ledger.underAttack.map((result) => accuracyOf(result, ledger.labels));
-        if (options.ledger !== undefined) await writeFileAtomic(options.ledger, ledgerCsv(ledger));
-        const result = {
-          model: path,
-          data,
-          note,
-          split,
-          count: results[0]?.count,
-          attack,
-          seed,
-          results: results.map(({ lower, upper, ...row }) => ({ ...row, interval: [lower, upper] })),
-        };
-        const rows = results.map((row) => [
-          epsilon(row.epsilon),
-          percent(row.accuracy),
-          percentInterval(row),
-          `${row.correct} of ${row.count}`,
-        ]);
-        const without = Math.max(...results.map(({ zeroGradients }) => zeroGradients));
+        if (options.ledger !== undefined) await writeFileAtomic(options.ledger, ledgerCsv(ledgers[0]!));
+        const images = ledgers[0]!.labels.length;
+        const result = { data, note, split, count: images, attacks, seed, models, transfer };
         await report(terminal, options, result, [
-          ...textTable(['ε', 'accuracy', '95% interval', 'right'], rows),
-          ...(without > 0 ? [noGradient(without, ledger.labels.length, options)] : []),
+          ...models.flatMap((model) => [
+            ...(models.length > 1 ? ['', `${model.model}:`] : []),
+            ...accuracyTable(model, Object.keys(attacks)),
+            ...(options.byClass ? classTable(model, model.classes) : []),
+            ...gradientNote(model, images),
+          ]),
+          ...transfer.flatMap((table) => transferTable(table, paths)),
           ...(note === undefined ? [] : [`Data: ${note}`]),
         ]);
       }),
   );
 }
 
+function radiiFor(classifier: Classifier, attacks: Readonly<Record<string, Attack>>, options: EvaluateOptions) {
+  const { epsilons, curve } = options;
+  if (!curve) return { epsilons: epsilons ?? [0, 2 / 255, 4 / 255, 8 / 255] };
+  const norm = normOf(Object.values(attacks)[0]!);
+  if (epsilons === undefined && norm === undefined)
+    throw new UsageError('--curve needs attacks on a norm ball, or the radii in --epsilons');
+  return {
+    epsilons: epsilons ?? radiusLadder(norm!, classifier.inputShape),
+    until: (at: LedgerAtEpsilon) => isExhausted(at, classifier.classes.length),
+  };
+}
+
+interface TransferTable {
+  readonly epsilon: number;
+  /** Row: the model attacked; column: the model judged. */
+  readonly matrix: readonly (readonly Proportion[])[];
+}
+
+async function transferAtEach(
+  classifiers: readonly Classifier[],
+  { underAttack }: Ledger,
+  { attacks, ...work }: Omit<TransferOptions, 'attack' | 'epsilon'> & { attacks: Readonly<Record<string, Attack>> },
+): Promise<TransferTable[]> {
+  const tables: TransferTable[] = [];
+  for (const { epsilon } of underAttack.filter((at) => at.epsilon > 0)) {
+    const [attack] = Object.values(attacks);
+    tables.push({ epsilon, matrix: await transferMatrix(classifiers, { ...work, attack: attack!, epsilon }) });
+  }
+  return tables;
+}
+
+function accuracyTable({ underAttack }: EvaluationSummary, names: readonly string[]): string[] {
+  const each = names.length > 1 ? names : [];
+  const headings = ['ε', each.length > 0 ? 'worst case' : 'accuracy', '95% interval', 'right', ...each];
+  const rows = underAttack.map((row) => [
+    epsilon(row.epsilon),
+    percent(row.accuracy),
+    percentInterval(row),
+    `${row.correct} of ${row.count}`,
+    ...each.map((name) => percent(row.byAttack[name]!.accuracy)),
+  ]);
+  return textTable(headings, rows);
+}
+
+function classTable({ natural, underAttack }: EvaluationSummary, classes: readonly string[]): string[] {
+  const share = (found: Proportion | null | undefined) => (found ? percent(found.accuracy) : '–');
+  const rows = natural.byClass.map((found, k) => [
+    classes[k]!,
+    String(found?.count ?? 0),
+    ...underAttack.map(({ byClass }) => share(byClass[k])),
+  ]);
+  return ['', ...textTable(['class', 'images', ...underAttack.map((at) => `ε = ${epsilon(at.epsilon)}`)], rows)];
+}
+
+function transferTable({ epsilon: radius, matrix }: TransferTable, paths: readonly string[]): string[] {
+  const rows = matrix.map((row, i) => [`model ${i + 1}, ${paths[i]}`, ...row.map(({ accuracy }) => percent(accuracy))]);
+  const heading = `Accuracy at ε = ${epsilon(radius)} of each model (column) on images attacked on another (row):`;
+  return ['', heading, ...textTable(['', ...paths.map((_, i) => `model ${i + 1}`)], rows)];
+}
+
 /** A loss that is saturated hides weak images instead of finding them. */
-export const noGradient = (images: number, count: number, { loss }: AttackOptions): string =>
-  `${images} of ${count} images gave no gradient${loss === 'ce' ? ': try --loss margin' : ''}`;
-
-export function withAttackOptions(command: Command): Command {
-  return command
-    .addOption(new Option('--attack <NAME>', 'attack').choices(['pgd', 'fgsm']).default('pgd'))
-    .addOption(normOption())
-    .option('--steps <K>', 'steps of PGD', positiveInteger, 20)
-    .option('--step-size <S>', 'step of PGD in pixel units (default: 2.5 ε / steps)', nonNegative)
-    .option('--random-start', 'start PGD from a random point of the ball (default)', true)
-    .option('--no-random-start', 'start PGD from the image itself')
-    .option('--restarts <R>', 'starts; an image that one of them breaks counts as broken', positiveInteger, 1)
-    .addOption(
-      new Option('--keep <NAME>', 'image of each start that counts').choices(['last', 'worst']).default('last'),
-    )
-    .addOption(new Option('--loss <NAME>', 'what the attack ascends').choices(['ce', 'margin']).default('ce'));
+function gradientNote({ underAttack }: EvaluationSummary, images: number): string[] {
+  const without = Math.max(...underAttack.map(({ zeroGradients }) => zeroGradients));
+  return without > 0 ? [noGradient(without, images)] : [];
 }
 
-/** Options that an attack does not look at. */
-export const unusedBy = (attack: AttackOptions['attack']): string[] =>
-  attack === 'fgsm' ? ['steps', 'stepSize', 'randomStart', 'restarts', 'keep'] : [];
-
-export function attackFrom(options: AttackOptions): Attack {
-  const { norm, steps, stepSize, randomStart, keep } = options;
-  const loss = options.loss === 'ce' ? 'cross-entropy' : 'margin';
-  if (options.attack === 'fgsm') return fgsm({ norm, loss });
-  if (options.restarts > 1 && !randomStart)
-    throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
-  const attack = pgd({ norm, steps, stepSize, randomStart, keep, loss });
-  return options.restarts > 1 ? restarts(attack, options.restarts) : attack;
-}
+export const noGradient = (without: number, count: number): string =>
+  `${without} of ${count} images gave an attack no gradient: try --loss margin`;

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { versions } from '../runtime/node/versions.ts';
 import { attackCommand } from './attack.ts';
+import { attacksCommand } from './attacks.ts';
 import { dataCommand } from './data.ts';
 import { differentiateCommand } from './differentiate.ts';
 import { doctorCommand } from './doctor.ts';
@@ -16,6 +17,7 @@ const COMMANDS = [
   trainCommand,
   evaluateCommand,
   attackCommand,
+  attacksCommand,
   explainCommand,
   differentiateCommand,
   dataCommand,
@@ -31,8 +33,7 @@ const program = new Command('tempered')
 Common options:
   --json [FILE]          result as JSON, to FILE or to standard output
   --seed N               seed of everything random (default: 0)
-  --device NAME          engine to run on: cpu (default), webgpu
-  --threads N            threads of the CPU engine (default: all)
+  --device, --threads    engine: cpu (default) or webgpu; threads of the CPU engine
 Model options:
   --mean and --std LIST  preprocessing by channel, such as 0.485,0.456,0.406
   --input-shape CxHxW    size of one input, where the model leaves it open

@@ -64,6 +64,7 @@ export interface CommonOptions {
 /** Headings under which help only lists options, since `tempered --help` explains them once for all commands. */
 export const COMMON_OPTIONS = 'Common options:';
 export const MODEL_OPTIONS = 'Model options:';
+export const ATTACK_OPTIONS = 'Attack options (see tempered attacks):';
 
 /** `--json`, `--seed`, `--device`, `--threads`. */
 export function withCommonOptions(command: Command): Command {
@@ -99,7 +100,9 @@ export function readingOptions({ mean, std, inputShape, modelOutput }: ModelOpti
 }
 
 export const normOption = (): Option =>
-  new Option('--norm <NAME>', 'norm of the perturbation').choices(['linf', 'l2'] satisfies Norm[]).default('linf');
+  new Option('--norm <NAME>', 'norm of the perturbation')
+    .choices(['linf', 'l2', 'l1'] satisfies Norm[])
+    .default('linf');
 
 /** What an option is called on the command line: `stepSize` → --step-size. */
 const flagOf = (command: Command, name: string): string =>

@@ -1,10 +1,11 @@
 /** @file Natural and robust accuracy with exact intervals. */
+import type { Attack } from '../attacks/attack.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Classifier } from '../models/classifier.ts';
 import type { Work } from '../progress.ts';
 import { clopperPearson } from '../statistics.ts';
 import { fitDataset } from './fit.ts';
-import { attackEach, type LedgerAtEpsilon, type LedgerOptions, predictEach } from './ledger.ts';
+import { attackEach, type Judged, judgeEach, type LedgerAtEpsilon, type LedgerOptions } from './ledger.ts';
 
 /** A share of images with its exact (Clopper–Pearson) 95 % interval. */
 export interface Proportion {
@@ -42,40 +43,51 @@ export async function naturalAccuracy(
   dataset: Dataset,
   work: Work & { batchSize?: number } = {},
 ): Promise<Proportion> {
-  const { labels, predictions } = await predictEach(classifier, fitDataset(classifier.description, dataset), work);
-  return proportion(countEqual(predictions, labels), dataset.count);
+  return topAccuracy(await judgeEach(classifier, fitDataset(classifier.description, dataset), work));
 }
 
-export interface AccuracyUnderAttackOptions extends LedgerOptions {
+export interface AccuracyUnderAttackOptions extends Omit<LedgerOptions, 'attacks'> {
+  attack: Attack;
   onEpsilon?: (result: AccuracyAtEpsilon) => void;
 }
 
 /**
  * Share of images that are classified right and stay so under the attack, at each ε. `attackEach` tells what becomes of
- * each image.
+ * each image, and takes several attacks.
  *
  * @throws UsageError for a negative ε or a data set that does not fit
  */
 export async function accuracyUnderAttack(
   classifier: Classifier,
-  { onEpsilon, ...options }: AccuracyUnderAttackOptions,
+  { attack, onEpsilon, ...options }: AccuracyUnderAttackOptions,
 ): Promise<AccuracyAtEpsilon[]> {
-  const { labels, underAttack } = await attackEach(classifier, {
+  const { underAttack } = await attackEach(classifier, {
     ...options,
-    onEpsilon: onEpsilon && ((result, labels) => onEpsilon(accuracyOf(result, labels))),
+    attacks: { [attack.name]: attack },
+    onEpsilon: onEpsilon && ((result) => onEpsilon(accuracyOf(result))),
   });
-  return underAttack.map((result) => accuracyOf(result, labels));
+  return underAttack.map(accuracyOf);
 }
 
 /** The accuracy that a ledger shows at one ε. */
-export const accuracyOf = (
-  { epsilon, predictions, zeroGradients }: LedgerAtEpsilon,
-  labels: Int32Array,
-): AccuracyAtEpsilon => ({
-  epsilon,
-  zeroGradients,
-  ...proportion(countEqual(predictions, labels), labels.length),
+export const accuracyOf = (found: LedgerAtEpsilon): AccuracyAtEpsilon => ({
+  epsilon: found.epsilon,
+  zeroGradients: found.zeroGradients,
+  ...topAccuracy(found),
 });
 
-const countEqual = (predictions: Int32Array, labels: Int32Array): number =>
-  predictions.filter((k, i) => k === labels[i]).length;
+/** Share of images whose class is among the `k` that score highest; default: the first alone. */
+export const topAccuracy = ({ rank }: Judged, k = 1): Proportion =>
+  proportion(rank.filter((above) => above < k).length, rank.length);
+
+/** Share of images classified right, class by class; entry c is null where no image is of class c. */
+export function accuracyByClass(
+  { rank }: Judged,
+  labels: readonly number[],
+  classes: number,
+): readonly (Proportion | null)[] {
+  return Array.from({ length: classes }, (_, c) => {
+    const own = rank.filter((_, i) => labels[i] === c);
+    return own.length === 0 ? null : topAccuracy({ predictions: [], rank: own });
+  });
+}

@@ -7,7 +7,7 @@ import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { Classifier } from './classifier.ts';
 import { readModel } from './load.ts';
-import { argmaxRows, predict, predictLogits, softmaxRows } from './predict.ts';
+import { argmaxRows, predict, predictLogits, ranksOf, softmaxRows } from './predict.ts';
 import { affineModel, noiseImages } from './testing/small-models.ts';
 
 let runtime: Runtime;
@@ -72,6 +72,15 @@ describe('predictLogits', () => {
 
 it('argmaxRows takes the first of equals', () => {
   expect([...argmaxRows({ shape: [3, 3], data: Float32Array.of(0, 2, 1, 5, 5, 5, -3, -2, -2) })]).toEqual([1, 0, 1]);
+});
+
+it('ranksOf is 0 exactly where argmaxRows gives the label', () => {
+  const logits = { shape: [3, 3], data: Float32Array.of(0, 2, 1, 5, 5, 5, -3, -2, -2) };
+  expect([0, 1, 2].map((k) => [...ranksOf(logits, [k, k, k])])).toEqual([
+    [2, 0, 2],
+    [0, 1, 0],
+    [1, 2, 1],
+  ]);
 });
 
 it('softmaxRows is stable', () => {

@@ -60,6 +60,16 @@ export function argmaxRows(logits: Tensor): Int32Array {
   });
 }
 
+/** How many classes come before the label in each row of [N, K]: 0 exactly where `argmaxRows` gives the label. */
+export function ranksOf(logits: Tensor, labels: ArrayLike<number>): Int32Array {
+  const [count = 0, classes = 0] = logits.shape;
+  return Int32Array.from({ length: count }, (_, row) => {
+    const scores = logits.data.subarray(row * classes, (row + 1) * classes);
+    const own = scores[labels[row]!]!;
+    return scores.reduce((rank, score, k) => rank + Number(score > own || (score === own && k < labels[row]!)), 0);
+  });
+}
+
 /** Softmax of each row of [N, K], stable for large logits. */
 export function softmaxRows(logits: Tensor): Tensor {
   const [count = 0, classes = 0] = logits.shape;

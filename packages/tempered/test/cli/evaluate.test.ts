@@ -57,9 +57,10 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   ]);
   expect(code).toBe(0);
   expect(stdout.trimEnd().split('\n')).toHaveLength(1 + EPSILONS.length);
-  const { results, attack, count } = JSON.parse(await readFile(json, 'utf8'));
+  const { models, attacks, count } = JSON.parse(await readFile(json, 'utf8'));
+  const results = models[0].underAttack;
   expect(count).toBe(COUNT);
-  expect(attack).toMatchObject({ name: 'pgd', norm: 'linf', steps: 10, randomStart: true });
+  expect(attacks.pgd).toMatchObject({ name: 'pgd', norm: 'linf', steps: 10, randomStart: true });
   expect(results.map(({ epsilon }: { epsilon: number }) => epsilon)).toEqual(EPSILONS);
   const correct = EPSILONS.map((epsilon) => stands(epsilon).filter(Boolean).length);
   // The problem is no trivial one: some images fall at every ε.
@@ -68,17 +69,17 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   expect(results.map((row: { accuracy: number }) => row.accuracy)).toEqual(correct.map((n) => n / COUNT));
   // Clopper–Pearson in closed form, where all are right.
   expect(results[0]).toMatchObject({ accuracy: 1, count: COUNT });
-  expect(results[0].interval[1]).toBe(1);
-  expect(results[0].interval[0]).toBeCloseTo(0.025 ** (1 / COUNT), 6);
+  expect(results[0].upper).toBe(1);
+  expect(results[0].lower).toBeCloseTo(0.025 ** (1 / COUNT), 6);
   const [heading, ...rows] = await ledgerOf('ledger.csv');
-  expect(heading).toEqual(['image', 'label', 'natural', 'epsilon', 'prediction', 'distance']);
+  expect(heading?.join()).toBe('image,label,natural,epsilon,attack,prediction,distance,survives_rounding');
   expect(rows).toHaveLength(COUNT * EPSILONS.length);
   for (const [at, epsilon] of EPSILONS.entries()) {
     const part = rows.slice(at * COUNT, (at + 1) * COUNT).map((row) => row.map(Number));
     expect(part.map(([image]) => image)).toEqual(Array.from({ length: COUNT }, (_, i) => i));
     expect(part.every(([, label, natural, radius]) => label === natural && radius === epsilon)).toBe(true);
-    expect(part.map(([, label, , , prediction]) => prediction === label)).toEqual(stands(epsilon));
-    expect(Math.max(...part.map((row) => row[5]!))).toBeCloseTo(epsilon, 6);
+    expect(part.map(([, label, , , , prediction]) => prediction === label)).toEqual(stands(epsilon));
+    expect(Math.max(...part.map((row) => row[6]!))).toBeCloseTo(epsilon, 6);
   }
 });
 
@@ -139,17 +140,66 @@ it('says when a saturated loss gives no gradient, and keeps the last or the wors
       ...['--input-shape', '1x2x2', '--epsilons', '0.05', '--steps', '5', '--json', folder.file('steep.json'), ...more],
     ]);
     expect(code).toBe(0);
-    const { attack, results } = JSON.parse(await readFile(folder.file('steep.json'), 'utf8'));
-    return { stdout, attack, row: results[0] };
+    const { attacks, models } = JSON.parse(await readFile(folder.file('steep.json'), 'utf8'));
+    return { stdout, attack: attacks.pgd, row: models[0].underAttack[0] };
   };
   const saturated = await evaluate();
   expect(saturated.attack.keep).toBe('last');
   expect(saturated.row.zeroGradients).toBeGreaterThan(COUNT / 2);
   expect(saturated.stdout).toContain(
-    `${saturated.row.zeroGradients} of ${COUNT} images gave no gradient: try --loss margin`,
+    `${saturated.row.zeroGradients} of ${COUNT} images gave an attack no gradient: try --loss margin`,
   );
   const margin = await evaluate('--loss', 'margin', '--keep', 'worst');
   expect(margin.attack.keep).toBe('worst');
   expect(margin.row).toMatchObject({ zeroGradients: 0, correct: stands(0.05).filter(Boolean).length });
   expect(margin.stdout).not.toContain('gradient');
+});
+
+it('takes the worst of several attacks image by image, follows the curve to its end, and shows each class', async () => {
+  const { model, data, stands } = linearProblem();
+  const json = folder.file('several.json');
+  const { code, stdout } = await tempered([
+    ...['evaluate', await folder.write('several.onnx', model), '--data', await folder.write('several.npz', data)],
+    ...['--input-shape', '1x2x2', '--attack', 'fgsm pgd:steps=3,random-start=no', '--attack', 'pgd:restarts=2'],
+    ...['--curve', '--by-class', '--json', json],
+  ]);
+  expect(code).toBe(0);
+  const { models, attacks } = JSON.parse(await readFile(json, 'utf8'));
+  expect(Object.keys(attacks)).toEqual(['fgsm', 'pgd:steps=3,random-start=no', 'pgd:restarts=2']);
+  expect(attacks['pgd:restarts=2']).toMatchObject({ name: 'restarts', restarts: 2, attack: { name: 'pgd' } });
+  const { underAttack } = models[0];
+  // Doubling from 1/256; no further than the first ε at which half of the images, guessing, are left.
+  expect(underAttack.map((at: { epsilon: number }) => at.epsilon)).toEqual(
+    [0, 1, 2, 4, 8, 16, 32, 64, 128, 256].map((k) => k / 256).slice(0, underAttack.length),
+  );
+  const half = underAttack.findIndex((at: { accuracy: number }) => at.accuracy <= 0.5);
+  expect(half).toBe(underAttack.length - 1);
+  for (const at of underAttack) {
+    expect(at.correct).toBe(stands(at.epsilon).filter(Boolean).length);
+    expect(at.correct).toBeLessThanOrEqual(
+      Math.min(...Object.values<{ correct: number }>(at.byAttack).map(({ correct }) => correct)),
+    );
+    expect(at.byClass.reduce((sum: number, found: { correct: number }) => sum + found.correct, 0)).toBe(at.correct);
+  }
+  expect(stdout).toMatch(/^ +ε {2}worst case/);
+  expect(stdout).toMatch(/^class +images +ε = 0/m);
+});
+
+it('judges each model on images attacked on the other', async () => {
+  const { model, data, stands } = linearProblem();
+  const { model: same } = linearProblem(3);
+  const json = folder.file('transfer.json');
+  const { code, stdout } = await tempered([
+    ...['evaluate', await folder.write('one.onnx', model), await folder.write('two.onnx', same)],
+    ...['--data', await folder.write('both.npz', data), '--input-shape', '1x2x2'],
+    ...['--epsilons', '0.1', '--transfer', '--json', json],
+  ]);
+  expect(code).toBe(0);
+  const { transfer, models } = JSON.parse(await readFile(json, 'utf8'));
+  expect(models).toHaveLength(2);
+  // The models differ by a factor, so that every attack transfers whole.
+  const correct = stands(0.1).filter(Boolean).length;
+  expect(transfer).toHaveLength(1);
+  expect(transfer[0].matrix.flat().map((share: { correct: number }) => share.correct)).toEqual(Array(4).fill(correct));
+  expect(stdout).toContain('Accuracy at ε = 0.1 of each model (column) on images attacked on another (row):');
 });

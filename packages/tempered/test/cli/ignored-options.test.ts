@@ -22,10 +22,6 @@ const WITHOUT_EFFECT: [args: string, note: RegExp][] = [
     /--samples and --sigma have no effect with --method integrated-gradients/,
   ],
   ['evaluate @small.onnx --data @data.npz --attack fgsm --steps 9', /--steps has no effect with --attack fgsm/],
-  [
-    'attack @small.onnx --input @image.npy --epsilon 0.1 --label 1 --target 2 --out @out3',
-    /--label has no effect with --target/,
-  ],
 ];
 
 it.concurrent.each(WITHOUT_EFFECT)('notes an option without effect: %s', async (args, note) => {

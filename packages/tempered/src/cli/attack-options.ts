@@ -1,0 +1,112 @@
+/** @file Attacks on the command line: `--attack pgd:steps=40,loss=margin`, with options that hold for all of them. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Attack } from '../attacks/attack.ts';
+import { type AttackSettings, attackOf, catalogue, settingsOf } from '../attacks/catalogue.ts';
+import { UsageError } from '../errors.ts';
+import { ATTACK_OPTIONS, nonNegative, normOption, noteIgnored, positiveInteger } from './options.ts';
+
+/** The values of `withAttackOptions`. */
+export interface AttackOptions extends Omit<AttackSettings, 'loss'> {
+  attack?: AttackSpec[];
+  loss?: string;
+}
+
+interface AttackSpec {
+  /** As it was written. */
+  readonly text: string;
+  readonly name: string;
+  readonly settings: AttackSettings;
+}
+
+const LOSSES: Readonly<Record<string, NonNullable<AttackSettings['loss']>>> = {
+  ce: 'cross-entropy',
+  'cross-entropy': 'cross-entropy',
+  margin: 'margin',
+  logit: 'logit',
+};
+
+const oneOf =
+  <const T extends string>(choices: readonly T[]) =>
+  (text: string): T => {
+    const choice = choices.find((each) => each === text);
+    if (choice === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+    return choice;
+  };
+
+const yesOrNo = (text: string): boolean => oneOf(['yes', 'no'])(text) === 'yes';
+
+/** How the value of each setting is read. */
+const readers: { readonly [Name in keyof Required<AttackSettings>]: (text: string) => AttackSettings[Name] } = {
+  norm: oneOf(['linf', 'l2', 'l1']),
+  loss: (text) => LOSSES[oneOf(Object.keys(LOSSES))(text)],
+  steps: positiveInteger,
+  stepSize: nonNegative,
+  randomStart: yesOrNo,
+  keep: oneOf(['last', 'worst']),
+  restarts: positiveInteger,
+};
+
+const isSetting = (name: string): name is keyof typeof readers => Object.hasOwn(readers, name);
+
+const camelCase = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** `pgd` or `pgd:steps=40,step-size=1/255`; several after each other, apart by spaces. */
+function attackSpecs(text: string, before: AttackSpec[] = []): AttackSpec[] {
+  return [...before, ...text.trim().split(/\s+/).map(attackSpec)];
+}
+
+function attackSpec(text: string): AttackSpec {
+  const [name = '', rest = ''] = text.split(/:(.*)/s);
+  if (!Object.hasOwn(catalogue, name))
+    throw new InvalidArgumentError(`There is no attack '${name}': choose from ${Object.keys(catalogue).join(', ')}.`);
+  const known: readonly string[] = settingsOf(name);
+  const settings = rest
+    .split(',')
+    .filter(Boolean)
+    .map((part): [string, unknown] => {
+      const [key = '', value = ''] = part.split(/=(.*)/s);
+      const setting = camelCase(key.trim());
+      if (!isSetting(setting) || !known.includes(setting))
+        throw new InvalidArgumentError(`'${name}' has no setting '${key}': it has ${known.map(kebabCase).join(', ')}.`);
+      return [setting, readers[setting](value.trim())];
+    });
+  return { text, name, settings: Object.fromEntries(settings) };
+}
+
+export const kebabCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Which attacks, and what holds for each of them that has such a setting and does not set it itself. */
+export function withAttackOptions(command: Command): Command {
+  return command
+    .option('--attack <SPEC>', 'one or more, such as "pgd:steps=40 fgsm" (default: pgd)', attackSpecs)
+    .addOption(normOption())
+    .optionsGroup(ATTACK_OPTIONS)
+    .option('--steps <K>', 'steps (default: as many as the attack has by itself)', positiveInteger)
+    .option('--step-size <S>', 'step in pixel units (default of PGD: 2.5 ε / steps)', nonNegative)
+    .option('--random-start', 'start from a random point of the ball (default)')
+    .option('--no-random-start', 'start from the image itself')
+    .option('--restarts <R>', 'runs of each attack on the images that still stand', positiveInteger)
+    .addOption(new Option('--keep <NAME>', 'iterate that counts').choices(['last', 'worst']))
+    .addOption(new Option('--loss <NAME>', 'what gradient attacks ascend').choices(Object.keys(LOSSES)));
+}
+
+/** The attacks asked for, by the text that asked for them; notes on standard error what has no effect on any. */
+export function attacksFrom(command: Command, options: AttackOptions): Record<string, Attack> {
+  const { attack: specs = attackSpecs('pgd'), loss, norm, steps, stepSize, randomStart, restarts, keep } = options;
+  const common: AttackSettings = {
+    ...{ norm, steps, stepSize, randomStart, restarts, keep },
+    loss: loss === undefined ? undefined : LOSSES[loss],
+  };
+  const given = Object.entries(common).filter(([name, value]) => value !== undefined && isSetting(name));
+  const names = [...new Set(specs.map(({ name }) => name))];
+  const ignored = given.map(([name]) => name).filter((name) => !names.some((each) => settingsOf(each).includes(name)));
+  noteIgnored(command, ignored, `with --attack ${names.join(' ')}`);
+  const attacks: Record<string, Attack> = {};
+  for (const { text, name, settings } of specs) {
+    const all = { ...Object.fromEntries(given), ...settings };
+    if ((all.restarts ?? 1) > 1 && all.randomStart === false)
+      throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
+    attacks[text] = attackOf(name, all);
+  }
+  return attacks;
+}
