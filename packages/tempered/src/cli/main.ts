@@ -33,7 +33,7 @@ const program = new Command('tempered')
 Common options:
   --json [FILE]          result as JSON, to FILE or to standard output
   --seed N               seed of everything random (default: 0)
-  --device, --threads    engine: cpu (default) or webgpu; threads of the CPU engine
+  --device, --threads    engine: cpu (default) or webgpu; threads of the CPU
 Model options:
   --mean and --std LIST  preprocessing by channel, such as 0.485,0.456,0.406
   --input-shape CxHxW    size of one input, where the model leaves it open
