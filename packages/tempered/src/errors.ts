@@ -23,6 +23,11 @@ export function fileReason(error: unknown): string {
   return code === undefined ? error.message : (FILE_REASONS[code] ?? code);
 }
 
+/** A training that cannot go on: its loss is no number any more, and no epoch was finished before. */
+export class TrainingError extends Error {
+  override name = 'TrainingError';
+}
+
 /** A device that is not there, or that refuses a program. */
 export class DeviceError extends Error {
   override name = 'DeviceError';

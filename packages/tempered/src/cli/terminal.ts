@@ -1,6 +1,6 @@
 /** @file What the commands share with the terminal: progress, interruption, errors and exit codes. */
 import { ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
-import { DataError, DeviceError, fileReason, UsageError } from '../errors.ts';
+import { DataError, DeviceError, fileReason, TrainingError, UsageError } from '../errors.ts';
 import type { Progress } from '../progress.ts';
 import { duration } from '../report/format.ts';
 
@@ -10,7 +10,7 @@ const USER_ERRORS = [UsageError, DataError, ModelError, ShapeError, UnsupportedO
 /** What is left of an error for the terminal, and the exit code. */
 export function explainError(error: unknown): { message: string; code: number } {
   if (USER_ERRORS.some((kind) => error instanceof kind)) return { message: (error as Error).message, code: 2 };
-  if (error instanceof DeviceError) return { message: error.message, code: 1 };
+  if (error instanceof DeviceError || error instanceof TrainingError) return { message: error.message, code: 1 };
   if (isFileError(error)) {
     return { message: `${error.path ?? 'a file'} cannot be read or written: ${fileReason(error)}`, code: 2 };
   }
@@ -72,6 +72,7 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
   const stream = process.stderr;
   let stage = '';
   let started = 0;
+  let before = 0;
   let drawn = 0;
   let logged = false;
   const clear = () => {
@@ -83,6 +84,7 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
     if (now !== stage) {
       stage = now;
       started = time;
+      before = done;
       logged = false;
     }
     if (!stream.isTTY && !logged && time - started >= LASTING_MS) {
@@ -92,9 +94,11 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
     if (!stream.isTTY || (time - drawn < REDRAW_MS && done < total)) return;
     drawn = time;
     const seconds = (time - started) / 1000;
-    const left = done > 0 && done < total ? `, ${duration((seconds * (total - done)) / done)} left` : '';
+    // What was done before this stage began took other time.
+    const perSecond = done > before && seconds > 0 ? (done - before) / seconds : 0;
+    const left = perSecond > 0 && done < total ? `, ${duration((total - done) / perSecond)} left` : '';
     const filled = Math.round((BAR * done) / Math.max(1, total));
-    const rate = done > 0 && seconds > 0 ? `, ${(done / seconds).toPrecision(3)}/s` : '';
+    const rate = perSecond > 0 ? `, ${perSecond.toPrecision(3)}/s` : '';
     const line = `${'━'.repeat(filled)}${'─'.repeat(BAR - filled)} ${now} ${done}/${total}${rate}${left}${detail ? `  ${detail}` : ''}`;
     stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
   };

@@ -24,6 +24,7 @@ const checkpoint = (epoch: number): Checkpoint => ({
   parameters: { 'layer1.0/weight': tensor(1.5, -0, 2 ** -149), 'a b%ü': tensor(3) },
   optimizer: { 'layer1.0/weight.velocity': tensor(0.1, 0.2, 0.3) },
   carried: { perturbation: tensor(0.25, -0.25) },
+  average: { 'layer1.0/weight': tensor(7, 8, 9) },
   best: { epoch: 1, score: 0.875, parameters: { 'layer1.0/weight': tensor(4, 5, 6) } },
   history: [{ epoch: 1, loss: 0.25, trainingAccuracy: 0.5, naturalAccuracy: 0.875, learningRate: 0.1, seconds: 1.5 }],
 });

@@ -6,7 +6,7 @@ import { DataError } from '../errors.ts';
 import type { Checkpoint, CheckpointStore, Weights } from '../training/checkpoint.ts';
 import { writeFileAtomic } from './atomic.ts';
 
-const GROUPS = ['parameters', 'optimizer', 'carried', 'best'] as const;
+const GROUPS = ['parameters', 'optimizer', 'carried', 'average', 'best'] as const;
 
 /** Keeps the checkpoint of one training in `path`, replaced as a whole after every epoch. */
 export function checkpointFile(path: string): CheckpointStore & { remove(): Promise<void> } {
@@ -20,8 +20,8 @@ export function checkpointFile(path: string): CheckpointStore & { remove(): Prom
   };
 }
 
-function encode({ parameters, optimizer, carried = {}, best, epoch, history }: Checkpoint): Uint8Array {
-  const groups = { parameters, optimizer, carried, best: best.parameters };
+function encode({ parameters, optimizer, carried = {}, average = {}, best, epoch, history }: Checkpoint): Uint8Array {
+  const groups = { parameters, optimizer, carried, average, best: best.parameters };
   const arrays: Record<string, NpyArray> = {};
   for (const group of GROUPS) {
     for (const [name, { shape, data }] of Object.entries(groups[group])) {
@@ -36,7 +36,13 @@ function encode({ parameters, optimizer, carried = {}, best, epoch, history }: C
 }
 
 function decode(bytes: Uint8Array, path: string): Checkpoint {
-  const groups: Record<(typeof GROUPS)[number], Weights> = { parameters: {}, optimizer: {}, carried: {}, best: {} };
+  const groups: Record<(typeof GROUPS)[number], Weights> = {
+    parameters: {},
+    optimizer: {},
+    carried: {},
+    average: {},
+    best: {},
+  };
   const arrays = parseNpz(bytes, path);
   const { epoch, history, best } = decodeProgress(arrays.get('progress')?.data, path);
   for (const [key, { shape, data }] of arrays) {
@@ -50,6 +56,7 @@ function decode(bytes: Uint8Array, path: string): Checkpoint {
     parameters: groups.parameters,
     optimizer: groups.optimizer,
     carried: groups.carried,
+    average: groups.average,
     best: { ...best, parameters: groups.best },
   };
 }

@@ -11,6 +11,8 @@ export interface EpochRecord {
   /** On the validation images; undefined without any. */
   readonly naturalAccuracy?: number;
   readonly robustAccuracy?: number;
+  /** Under PGD, on images that were trained on: measured for methods of one attack step. */
+  readonly trainingRobustAccuracy?: number;
   /** At the end of the epoch. */
   readonly learningRate: number;
   readonly seconds: number;
@@ -25,6 +27,8 @@ export interface Checkpoint {
   readonly optimizer: Weights;
   /** What the method carries from batch to batch: the perturbation of free training. */
   readonly carried?: Weights;
+  /** Moving averages of parameters and running statistics, where the training keeps them. */
+  readonly average?: Weights;
   readonly best: { readonly epoch: number; readonly score: number; readonly parameters: Weights };
   readonly history: readonly EpochRecord[];
 }

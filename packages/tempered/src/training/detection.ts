@@ -21,7 +21,7 @@ export function notANumber(loss: number, epoch: number, batch: number): Finding 
   return {
     name: 'not-a-number',
     epoch,
-    message: `The loss is ${loss} in epoch ${epoch}, batch ${batch}; training stopped there. Lower the learning rate, or clip the gradients.`,
+    message: `The loss is ${loss} in epoch ${epoch}, batch ${batch}: lower the learning rate, or clip the gradients.`,
   };
 }
 

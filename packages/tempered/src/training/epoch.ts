@@ -1,11 +1,13 @@
 /** @file One epoch of a training: its batches, the attack on each, and the steps. */
 import { augment } from '../data/augment.ts';
 import { batches } from '../data/dataset.ts';
+import { TrainingError } from '../errors.ts';
 import { feed, oneHot } from '../models/batching.ts';
 import { createRandom } from '../random.ts';
 import type { ResidentTensor } from '../runtime/runtime.ts';
 import type { Adversary } from './adversary.ts';
 import type { EpochRecord } from './checkpoint.ts';
+import { notANumber } from './detection.ts';
 import type { TrainingMethod } from './method.ts';
 import { cosine, rateFactor } from './schedule.ts';
 import type { StepResult, TrainingStep } from './step-program.ts';
@@ -17,12 +19,18 @@ export interface EpochParts {
   readonly step: TrainingStep;
   /** Undefined where the method attacks nothing. */
   readonly adversary: Adversary | undefined;
+  /** The epoch before this one, for the progress. */
+  readonly previous: EpochRecord | undefined;
 }
 
-/** Goes once through the data set. */
+/**
+ * Goes once through the data set.
+ *
+ * @throws TrainingError when the loss is no number any more
+ */
 export async function trainEpoch(
   options: TrainOptions & { batchSize: number; method: TrainingMethod },
-  { epoch, step, adversary }: EpochParts,
+  { epoch, step, adversary, previous }: EpochParts,
 ): Promise<Pick<EpochRecord, 'loss' | 'trainingAccuracy' | 'learningRate'>> {
   const { runtime, dataset, batchSize, epochs, method, schedule = cosine(), learningRate = 0.05 } = options;
   const { seed = 0, signal, onProgress } = options;
@@ -32,6 +40,7 @@ export async function trainEpoch(
   let loss = 0;
   let correct = 0;
   let rate = learningRate;
+  const started = performance.now();
   for (const indices of batches(dataset, { batchSize, shuffle: createRandom(seed, 'order', epoch), dropLast: true })) {
     signal?.throwIfAborted();
     const chosen = dataset.batch(indices);
@@ -59,19 +68,27 @@ export async function trainEpoch(
       origin.release();
       adversarial?.release();
     }
-    if (!Number.isFinite(result.loss)) {
-      throw new Error(`the loss is ${result.loss} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate`);
-    }
     batch += 1;
+    const diverged = notANumber(result.loss, epoch + 1, batch);
+    if (diverged) throw new TrainingError(diverged.message);
     loss += result.loss;
     correct += result.correct;
-    const accuracy = ((100 * correct) / (batch * batchSize)).toFixed(1);
+    const perSecond = (1000 * batch * batchSize) / (performance.now() - started);
+    const figures = [
+      `${Math.round(perSecond)} images/s`,
+      `loss ${(loss / batch).toFixed(3)}`,
+      `accuracy ${percent(correct / (batch * batchSize))}`,
+      previous?.naturalAccuracy !== undefined && `natural ${percent(previous.naturalAccuracy)}`,
+      previous?.robustAccuracy !== undefined && `robust ${percent(previous.robustAccuracy)}`,
+    ];
     onProgress?.({
       stage: `epoch ${epoch + 1} of ${epochs}`,
       done: done + 1,
       total: epochs * stepsPerEpoch,
-      detail: `loss ${(loss / batch).toFixed(3)}, accuracy ${accuracy} %`,
+      detail: figures.filter(Boolean).join(', '),
     });
   }
   return { loss: loss / batch, trainingAccuracy: correct / (batch * batchSize), learningRate: rate };
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

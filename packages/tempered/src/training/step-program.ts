@@ -8,7 +8,9 @@ import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf } from '../tensor.ts';
+import { type GradientClipping, writeClipping } from './clipping.ts';
 import type { Clock } from './clock.ts';
+import { smoothTarget } from './label-smoothing.ts';
 import { standard, type TrainingMethod } from './method.ts';
 import type { LossContext } from './objectives/context.ts';
 import { readsAdversarialLogits, termWeights, writeTerms } from './objectives/terms.ts';
@@ -16,6 +18,7 @@ import { type Optimizer, stateNames, stepScalars, writeUpdate } from './optimize
 import { once, writtenPass } from './passes.ts';
 import { rampFactor } from './ramp.ts';
 import { type TrainedModel, trainedModel, trainingForm } from './training-graph.ts';
+import { averagingDecay, type WeightAveraging, writeAverage } from './weight-averaging.ts';
 
 /** Everything a training changes, living with the engine. */
 export interface TrainingState {
@@ -25,6 +28,8 @@ export interface TrainingState {
   readonly optimizer: Record<string, ResidentTensor>;
   /** What a method carries from batch to batch: the perturbation of free training. */
   readonly carried: Record<string, ResidentTensor>;
+  /** Moving averages of the parameters and running statistics; empty without averaging. */
+  readonly average: Record<string, ResidentTensor>;
 }
 
 export interface StepResult {
@@ -60,6 +65,12 @@ export interface TrainingStepOptions {
   state: TrainingState;
   /** Its loss, its weight perturbation and its replays; default: standard training. */
   method?: TrainingMethod;
+  /** Of the gradients of the weights. Default: none. */
+  clipping?: GradientClipping;
+  /** Of the classes that the loss asks for, not of those that an attack leads away from. Default: 0. */
+  labelSmoothing?: number;
+  /** How `state.average` follows the weights, where there is one. */
+  averaging?: WeightAveraging;
 }
 
 /** Compiles the training step of a model. */
@@ -84,11 +95,13 @@ interface Output {
 
 function writeTrainingStep(
   model: ModelDescription,
-  { optimizer, batchSize, state, method = standard() }: TrainingStepOptions,
+  { optimizer, batchSize, state, method = standard(), clipping, labelSmoothing = 0 }: TrainingStepOptions,
 ) {
   const g = new GraphBuilder(emptyGraph(`train ${model.name}`));
   const outputs: Output[] = [];
+  const follow = averageWriter(g, state);
   const keep = (value: Value, group: keyof TrainingState, name: string): void => {
+    if (group === 'parameters' && name in state.average) keep(follow(name, value), 'average', name);
     const output = `next/${group}/${name}`;
     g.output(value, output);
     outputs.push({ output, group, name });
@@ -103,7 +116,7 @@ function writeTrainingStep(
     return {
       g,
       target,
-      softTarget: target,
+      softTarget: smoothTarget(g, target, labelSmoothing),
       passes: { clean: pass(images.clean), adversarial: pass(images.adversarial) },
       apply: (x) => apply(x),
     };
@@ -122,6 +135,7 @@ function writeTrainingStep(
   const at = names.map((name) => weights[name]!);
   const wrt = images.perturbation ? [...at, images.perturbation] : at;
   const gradients = gradient(g, { of: loss, wrt });
+  const clipped = writeClipping(g, gradients.slice(0, names.length), clipping);
   const scalars = Object.fromEntries(
     Object.keys(stepScalars(optimizer, 1, 0)).map((name) => [name, g.input(name, 'float32', [])]),
   );
@@ -130,7 +144,7 @@ function writeTrainingStep(
     const slots = stateNames(optimizer).map((slot) => `${name}.${slot}`);
     const next = writeUpdate(g, optimizer, {
       parameter,
-      gradient: gradients[i]!,
+      gradient: clipped[i]!,
       state: slots.map((slot) => g.input(inProgram(slot), 'float32', parameter.shape)),
       scalars,
     });
@@ -147,6 +161,12 @@ function writeTrainingStep(
       PERTURBATION,
     );
   return { graph: g.graph, outputs };
+}
+
+/** Writes the next average of a parameter; the averages so far and the decay are inputs. */
+function averageWriter(g: GraphBuilder, { average }: TrainingState): (name: string, next: Value) => Value {
+  const decay = once(() => g.input('averaging_decay', 'float32', []));
+  return (name, next) => writeAverage(g, g.input(`average/${name}`, 'float32', average[name]!.shape), next, decay());
 }
 
 const PERTURBATION = 'perturbation';
@@ -218,7 +238,7 @@ function countCorrect(g: GraphBuilder, { passes, target }: LossContext, { loss }
 async function runStep(
   program: Program,
   outputs: readonly Output[],
-  { optimizer, state, method = standard() }: TrainingStepOptions,
+  { optimizer, state, method = standard(), averaging }: TrainingStepOptions,
   { x, adversarial = x, target, step, learningRate, clock = END }: StepFeeds,
 ): Promise<StepResult> {
   const { replays, weightPerturbation } = method;
@@ -227,6 +247,7 @@ async function runStep(
     ...termWeights(method.loss, clock),
     ...(replays && { epsilon: replays.epsilon * rampFactor(replays.ramp, clock) }),
     ...(weightPerturbation && { gamma: weightPerturbation.gamma * rampFactor(weightPerturbation.ramp, clock) }),
+    ...(averaging && { averaging_decay: averagingDecay(averaging, clock) }),
   };
   const feeds: Record<string, HostTensor | ResidentTensor> = {
     x,
@@ -236,6 +257,7 @@ async function runStep(
     ...keysInProgram(state.parameters),
     ...keysInProgram(state.optimizer),
     ...Object.fromEntries(Object.entries(state.carried).map(([name, tensor]) => [`carried/${name}`, tensor])),
+    ...Object.fromEntries(Object.entries(state.average).map(([name, tensor]) => [`average/${name}`, tensor])),
   };
   const { fetched, kept } = await program.run(
     Object.fromEntries(program.inputNames.map((name) => [name, feeds[name]!])),
@@ -250,12 +272,16 @@ async function runStep(
 
 const END: Clock = { step: Number.MAX_SAFE_INTEGER, stepsPerEpoch: 1, epochs: 1 };
 
-/** Places a model's float initializers with the engine, and zeros for the optimiser and for what is carried along. */
+/**
+ * Places a model's float initializers with the engine, once more where they are averaged, and zeros for the optimiser and
+ * for what is carried along.
+ */
 export async function createTrainingState(
   runtime: Runtime,
   model: ModelDescription,
   optimizer: Optimizer,
   carried: Readonly<Record<string, readonly number[]>> = {},
+  averaged = false,
 ): Promise<TrainingState> {
   const { trainable, statistics } = trainingForm(model.graph);
   const parameters: Record<string, HostTensor> = {};
@@ -272,11 +298,12 @@ export async function createTrainingState(
   const slots: Record<string, HostTensor> = {};
   for (const name of trainable)
     for (const slot of stateNames(optimizer)) slots[`${name}.${slot}`] = zero(parameters[name]!.shape);
-  const state = { parameters: await uploadAll(runtime, parameters), optimizer: {}, carried: {} };
+  const state = { parameters: await uploadAll(runtime, parameters), optimizer: {}, carried: {}, average: {} };
   try {
     state.optimizer = await uploadAll(runtime, slots);
     const zeros = Object.entries(carried).map(([name, shape]) => [name, zero(shape)] as const);
     state.carried = await uploadAll(runtime, Object.fromEntries(zeros));
+    if (averaged) state.average = await uploadAll(runtime, parameters);
     return state;
   } catch (error) {
     releaseTrainingState(state);

@@ -14,10 +14,13 @@ import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { trackTensors } from '../runtime/testing/track-tensors.ts';
 import type { EpochRecord } from './checkpoint.ts';
-import { adversarial } from './method.ts';
+import { clipByNorm, clipByValue } from './clipping.ts';
+import type { Finding } from './detection.ts';
+import { adversarial, fgsmRandomStart, free, type TrainingMethod } from './method.ts';
 import { adam, type Optimizer, sgd } from './optimizer.ts';
-import { constant, cosine } from './schedule.ts';
+import { constant, cosine, multiStep } from './schedule.ts';
 import { type TrainOptions, train } from './train.ts';
+import { weightAveraging } from './weight-averaging.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -120,10 +123,61 @@ describe('an update', () => {
     expect([...(bias as Float32Array)]).toEqual(expected.bias.map((value) => expect.closeTo(value, 6)));
   });
 
+  it.each<[string, Partial<TrainOptions>, number]>([
+    ['the norm', { clipping: clipByNorm(1e-3) }, 1e-3],
+    ['values', { clipping: clipByValue(1e-4) }, Math.sqrt(15) * 1e-4],
+  ])('of clipped gradients is no longer than their limit, by %s', async (_, over, norm) => {
+    const one = { epochs: 1, batchSize: 40, learningRate: 2, schedule: constant(), optimizer: sgd({ momentum: 0 }) };
+    const [before, after] = [softmaxRegression(), (await train(options({ ...one, ...over }))).last].map(weightsOf);
+    const moved = ['weight', 'bias'].flatMap((name) =>
+      Array.from(after![name]!, (w, i) => Number(w) - Number(before![name]![i])),
+    );
+    expect(Math.hypot(...moved) / (2 * norm)).toBeCloseTo(1, 3);
+  });
+
   it('leaves the model it started from as it was', async () => {
     const model = softmaxRegression();
     await train(options({ model, epochs: 1 }));
     expect(weightsOf(model)).toEqual(weightsOf(softmaxRegression()));
+  });
+});
+
+describe('label smoothing', () => {
+  it('is descent on the smoothed cross-entropy', async () => {
+    const data = dataset();
+    const { images, labels } = data.batch(Uint32Array.from({ length: 40 }, (_, i) => i));
+    const biasGradient = [0, 0, 0];
+    labels.forEach((label, n) => {
+      const x = images.data.subarray(n * 4, n * 4 + 4);
+      const powers = START.map((row, k) => Math.exp(row.reduce((sum, w, p) => sum + w * x[p]!, [0.1, -0.1, 0][k]!)));
+      const total = powers.reduce((a, b) => a + b);
+      powers.forEach((power, k) => {
+        biasGradient[k]! += (power / total - (0.7 * Number(k === label) + 0.1)) / 40;
+      });
+    });
+    const one = { epochs: 1, batchSize: 40, learningRate: 1, schedule: constant(), optimizer: sgd({ momentum: 0 }) };
+    const { last } = await train(options({ ...one, dataset: data, labelSmoothing: 0.3 }));
+    expect([...(weightsOf(last).bias as Float32Array)]).toEqual(
+      [0.1, -0.1, 0].map((value, k) => expect.closeTo(value - biasGradient[k]!, 5)),
+    );
+  });
+});
+
+describe('weight averaging', () => {
+  it('validates and returns the average of the weights after each step', async () => {
+    const plain = { batchSize: 40, schedule: constant(), learningRate: 0.3 };
+    const averaging = weightAveraging({ decay: 0.3, start: 1, unit: 'steps' });
+    const { last, history } = await train(
+      options({ ...plain, epochs: 4, averaging, validation: { dataset: dataset({ seed: 5 }) } }),
+    );
+    let average = START.flat();
+    for (const [step, decay] of [0, 0.1, 2 / 11, 0.25].entries()) {
+      const weights = weightsOf((await train(options({ ...plain, epochs: step + 1 }))).last).weight!;
+      average = average.map((value, i) => decay * value + (1 - decay) * Number(weights[i]));
+    }
+    expect([...(weightsOf(last).weight as Float32Array)]).toEqual(average.map((value) => expect.closeTo(value, 5)));
+    const { accuracy } = await naturalAccuracy(new Classifier(last, runtime), dataset({ seed: 5 }));
+    expect(history.at(-1)!.naturalAccuracy).toBe(accuracy);
   });
 });
 
@@ -164,12 +218,21 @@ describe('a training that was stopped', () => {
       'adversarial, Adam',
       { optimizer: adam(), method: adversarial({ attack: pgd({ steps: 2 }), epsilon: 0.1, warmup: 0.5 }) },
     ],
+    [
+      'with averages, clipping, smoothing and colours',
+      {
+        averaging: weightAveraging({ start: 0.3 }),
+        clipping: clipByNorm(0.5),
+        labelSmoothing: 0.1,
+        augmentation: { flip: true, color: { brightness: 0.2 }, rotation: 5, cutout: 1 },
+      },
+    ],
   ])('goes on to the same weights, bit for bit (%s)', async (_, over) => {
     const folder = await mkdtemp(join(tmpdir(), 'tempered-'));
     try {
       const validation = { dataset: dataset({ seed: 2, spread: 0.7 }), attack: pgd({ steps: 1 }), epsilon: 0.1 };
       const model = networkModel({ inputShape: [1, 2, 2], classes: 3, activation: 'Relu', bias: true });
-      const all = options({ ...over, model, epochs: 5, validation, augmentation: { flip: true } });
+      const all = options({ model, epochs: 5, validation, augmentation: { flip: true }, ...over });
       const whole = await train(all);
       const checkpoints = checkpointFile(join(folder, 'checkpoint.npz'));
       const seen: number[] = [];
@@ -216,6 +279,13 @@ describe('the epoch that is kept', () => {
     const method = adversarial({ attack: pgd({ steps: 1 }), epsilon: 0.1 });
     const { bestEpoch, history } = await train(options({ ...rough, method, validation }));
     expect(bestEpoch).toBe(lastBest(history.map((record) => (record.naturalAccuracy! + record.robustAccuracy!) / 2)));
+  });
+
+  it.each(['robust', 'last'] as const)('is chosen by what is asked for: %s', async (selection) => {
+    const validation = { dataset: validationSet, attack: pgd({ steps: 1 }), epsilon: 0.1 };
+    const { bestEpoch, history } = await train(options({ ...rough, selection, validation }));
+    const robust = lastBest(history.map((record) => record.robustAccuracy!));
+    expect(bestEpoch).toBe(selection === 'robust' ? robust : 8);
   });
 
   it('is the last one without validation', async () => {
@@ -266,8 +336,53 @@ describe('train', () => {
 
   it('ends when the loss is no number any more', async () => {
     await expect(train(options({ learningRate: 1e38 }))).rejects.toThrow(
-      /^the loss is (NaN|Infinity) in epoch 1, batch \d: lower the learning rate$/,
+      /^The loss is (NaN|Infinity) in epoch 1, batch \d: lower the learning rate, or clip the gradients.$/,
     );
+  });
+
+  it('keeps what it has when the loss is no number in a later epoch', async () => {
+    const told: Finding[] = [];
+    const schedule = multiStep({ milestones: [2], factor: 2e39, unit: 'epochs' });
+    const { model, last, history, bestEpoch, findings } = await train(
+      options({ epochs: 5, schedule, onFinding: (finding) => told.push(finding) }),
+    );
+    const twoEpochs = await train(options({ epochs: 2, schedule: constant() }));
+    expect(history).toHaveLength(2);
+    expect(bestEpoch).toBe(2);
+    expect(weightsOf(last)).toEqual(weightsOf(twoEpochs.last));
+    expect(weightsOf(model)).toEqual(weightsOf(twoEpochs.last));
+    expect(findings).toEqual(told);
+    expect(findings).toMatchObject([{ name: 'not-a-number', epoch: 3 }]);
+  });
+
+  it('says when nothing is learned', async () => {
+    const random = createRandom(3, 'noise');
+    const pixels = new Float32Array(400 * 4);
+    random.fillUniform(pixels, 0, 1);
+    const noise = fromArrays({
+      name: 'noise',
+      split: 'train',
+      classes: ['0', '1', '2'],
+      imageShape: [1, 2, 2],
+      pixels,
+      labels: Array.from({ length: 400 }, () => random.integer(3)),
+    });
+    const still = { learningRate: 1e-9, epochs: 4, batchSize: 40 };
+    const { findings } = await train(options({ ...still, dataset: noise }));
+    expect(findings).toMatchObject([{ name: 'chance-level', epoch: 4 }]);
+    expect((await train(options({ epochs: 10, learningRate: 0.3 }))).findings).toEqual([]);
+  });
+
+  it.each<[string, TrainingMethod]>([
+    ['fast', fgsmRandomStart({ epsilon: 0.1 })],
+    ['free', free({ epsilon: 0.1, replays: 2 })],
+  ])('watches the robustness of %s training on the images it trains on', async (_, method) => {
+    const { history } = await train(options({ epochs: 2, method }));
+    for (const { trainingRobustAccuracy } of history) expect(trainingRobustAccuracy).toBeGreaterThan(0);
+    const several = await train(
+      options({ epochs: 1, method: adversarial({ attack: pgd({ steps: 2 }), epsilon: 0.1 }) }),
+    );
+    expect(several.history[0]).not.toHaveProperty('trainingRobustAccuracy');
   });
 
   it.each([
@@ -310,6 +425,16 @@ describe('train', () => {
     ['a batch larger than the data', { batchSize: 41 }, /^corners has 40 images, fewer than one batch of 41$/],
     ['no batch', { batchSize: 0 }, /^the batch size must be a whole number, 1 or more, not 0$/],
     ['no epochs', { epochs: 0 }, /^epochs must be a whole number, 1 or more, not 0$/],
+    ['a schedule without meaning', { schedule: cosine({ floor: 2 }) }, /^the cosine schedule: the floor must be/],
+    ['a limit of 0', { clipping: clipByNorm(0) }, /^the limit of clipping by norm must be above 0, not 0$/],
+    ['label smoothing of 1', { labelSmoothing: 1 }, /^label smoothing must be a share/],
+    ['an average that stands still', { averaging: weightAveraging({ decay: 1 }) }, /^the decay of weight averaging/],
+    ['augmentation out of range', { augmentation: { rotation: 200 } }, /^augmentation: rotation/],
+    [
+      'a choice by what is not measured',
+      { validation: { dataset: dataset() }, selection: 'robust' },
+      /^to keep the best epoch by 'robust' accuracy, the validation needs an attack$/,
+    ],
     ['a rate of 0', { learningRate: 0 }, /^the learning rate must be above 0, not 0$/],
     [
       'ε below 0',

@@ -1,8 +1,8 @@
 import type { Tensor as GraphTensor } from 'onnx-grad';
 import { type Attack, perturb } from '../attacks/attack.ts';
-import type { Augmentation } from '../data/augment.ts';
+import { type Augmentation, checkAugmentation } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { UsageError } from '../errors.ts';
+import { TrainingError, UsageError } from '../errors.ts';
 import { checkBatchSize } from '../models/batching.ts';
 import { Classifier, type ModelDescription } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
@@ -10,10 +10,16 @@ import type { Work } from '../progress.ts';
 import type { ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import { type Adversary, compileAdversary } from './adversary.ts';
 import { type Checkpoint, type CheckpointStore, download, type EpochRecord, type Weights } from './checkpoint.ts';
+import { checkClipping, type GradientClipping } from './clipping.ts';
+import type { Finding } from './detection.ts';
 import { trainEpoch } from './epoch.ts';
+import { findingsOf } from './findings.ts';
+import { checkLabelSmoothing } from './label-smoothing.ts';
 import { checkMethod, standard, type TrainingMethod } from './method.ts';
 import { type Optimizer, sgd } from './optimizer.ts';
-import type { Schedule } from './schedule.ts';
+import { checkSchedule, type Schedule } from './schedule.ts';
+import { type Selection, selectionScore } from './selection.ts';
+import { singleStepBall, trainingRobustness } from './single-step.ts';
 import {
   carriedShapes,
   compileTrainingStep,
@@ -21,6 +27,7 @@ import {
   releaseTrainingState,
   type TrainingStep,
 } from './step-program.ts';
+import { checkWeightAveraging, type WeightAveraging } from './weight-averaging.ts';
 
 export interface TrainOptions extends Work {
   runtime: Runtime;
@@ -41,17 +48,27 @@ export interface TrainOptions extends Work {
   /** Order of the images, augmentation and random starts. Default 0. */
   seed?: number;
   augmentation?: Augmentation;
+  /** Of the gradients. Default: none. */
+  clipping?: GradientClipping;
+  /** Share of the certainty that the loss asks for which goes to all classes alike. Default: 0. */
+  labelSmoothing?: number;
+  /** With it, the averages are what is validated and returned; the weights themselves are trained on. Default: none. */
+  averaging?: WeightAveraging;
   /** Measured after every epoch; the best epoch's weights are returned. Without it, the last epoch's. */
   validation?: Validation;
+  /** Which epoch is the best. Default: `'mean'` for methods that attack, where the validation does; else `'natural'`. */
+  selection?: Selection;
   /** Where the state is kept between epochs; with one, a stopped training goes on where it was. */
   checkpoints?: CheckpointStore;
   /** Called after every epoch, before its checkpoint is stored: a training stopped between the two calls it again. */
   onEpoch?: (record: EpochRecord) => void | Promise<void>;
+  /** Called when something is seen to go wrong; all of it is in the result too. */
+  onFinding?: (finding: Finding) => void;
 }
 
 export interface Validation {
   dataset: Dataset;
-  /** Adversarially trained models are chosen by (natural + robust accuracy) / 2, standard ones by natural accuracy. */
+  /** Measures robust accuracy, at `epsilon`. */
   attack?: Attack;
   epsilon?: number;
 }
@@ -63,21 +80,29 @@ export interface TrainResult {
   /** The last epoch's model. */
   readonly last: ModelDescription;
   readonly history: readonly EpochRecord[];
+  /** What went wrong, if anything did. */
+  readonly findings: readonly Finding[];
 }
 
 /**
  * Trains a classifier. Loss, gradients and update are one compiled graph; weights stay with the engine. The result
- * depends only on the options and the device: a training that was stopped and resumed ends with the same weights.
+ * depends only on the options and the device: a training that was stopped and resumed ends with the same weights. When
+ * the loss stops being a number the training ends, with what the epochs before gave.
  *
- * @throws UsageError when data set and model do not fit; Error when the loss stops being a number
+ * @throws UsageError when data set and model do not fit; TrainingError when the loss is no number in the first epoch
  * @example
  * const { model } = await train({ runtime, model: createModel({ ... }), dataset: shapes({ split: 'train' }), epochs: 5 });
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { runtime, model, optimizer = sgd(), batchSize = 100, checkpoints, epochs, method = standard() } = options;
+  const { dataset, seed = 0, signal, averaging, clipping, labelSmoothing, validation } = options;
   checkTrainOptions(options);
-  const state = await createTrainingState(runtime, model, optimizer, carriedShapes(method, model, batchSize));
-  const live = new Classifier(model, runtime, state.parameters);
+  const carried = carriedShapes(method, model, batchSize);
+  const state = await createTrainingState(runtime, model, optimizer, carried, averaging !== undefined);
+  const evaluated = averaging ? state.average : state.parameters;
+  const live = new Classifier(model, runtime, evaluated);
+  const ball = singleStepBall(method);
+  const watched = ball && { classifier: new Classifier(model, runtime, state.parameters), ball };
   let step: TrainingStep | undefined;
   let adversary: Adversary | undefined;
   try {
@@ -86,56 +111,82 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       await restore(runtime, state.parameters, resumed.parameters);
       await restore(runtime, state.optimizer, resumed.optimizer);
       await restore(runtime, state.carried, resumed.carried ?? {});
+      await restore(runtime, state.average, resumed.average ?? {});
     }
-    step = await compileTrainingStep(runtime, model, { optimizer, batchSize, state, method });
+    const rules = { optimizer, method, clipping, labelSmoothing, averaging };
+    step = await compileTrainingStep(runtime, model, { ...rules, batchSize, state });
     const { inner } = method;
     adversary = inner && (await compileAdversary(runtime, model, { inner, batchSize, state }));
     const history: EpochRecord[] = [...(resumed?.history ?? [])];
     let best: Checkpoint['best'] | undefined = resumed?.best;
+    let reached: Weights | undefined;
+    let findings: readonly Finding[] = [];
+    const tell = (found: readonly Finding[]) => {
+      for (const finding of found)
+        if (!findings.some(({ name }) => name === finding.name)) options.onFinding?.(finding);
+      findings = found;
+    };
+    const watch = (): Finding[] =>
+      findingsOf(history, {
+        epochs,
+        classes: model.classes.length,
+        trainingImages: dataset.count,
+        validationImages: validation?.dataset.count ?? 0,
+      });
+    tell(watch());
     for (let epoch = history.length; epoch < epochs; epoch++) {
       const started = performance.now();
-      const fed = await trainEpoch({ ...options, batchSize, method }, { epoch, step, adversary });
+      const parts = { epoch, step, adversary, previous: history.at(-1) };
+      const fed = await trainEpoch({ ...options, batchSize, method }, parts).catch((error: unknown) => {
+        // Before the first epoch is done, there is nothing to keep.
+        if (!(error instanceof TrainingError) || best === undefined) throw error;
+        tell([...findings, { name: 'not-a-number', epoch: epoch + 1, message: error.message }]);
+      });
+      if (fed === undefined) break;
+      const trainingRobustAccuracy =
+        watched &&
+        (await trainingRobustness(watched.classifier, dataset, { ...watched.ball, batchSize, seed, signal }));
       const measured = await validate(live, options);
       const record: EpochRecord = {
         epoch: epoch + 1,
         ...fed,
         ...measured,
+        ...(trainingRobustAccuracy !== undefined && { trainingRobustAccuracy }),
         seconds: (performance.now() - started) / 1000,
       };
       history.push(record);
-      const score = scoreOf(record, options);
+      const score = selectionScore(record, selectionOf(options));
       const parameters = await download(state.parameters);
-      if (best === undefined || score >= best.score) best = { epoch: epoch + 1, score, parameters };
+      const average = averaging && (await download(state.average));
+      reached = average ?? parameters;
+      if (best === undefined || score >= best.score) best = { epoch: epoch + 1, score, parameters: reached };
       // Before the checkpoint: when the process is killed between the two, the epoch is done and told again, not lost.
       await options.onEpoch?.(record);
+      tell(watch());
       await checkpoints?.save({
         epoch: epoch + 1,
         parameters,
         optimizer: await download(state.optimizer),
         carried: await download(state.carried),
+        ...(average && { average }),
         best,
         history,
       });
     }
-    const last = withWeights(model, await download(state.parameters));
-    return { model: withWeights(model, best?.parameters ?? {}), bestEpoch: best?.epoch ?? 0, last, history };
+    const last = withWeights(model, reached ?? (await download(evaluated)));
+    return { model: withWeights(model, best?.parameters ?? {}), bestEpoch: best?.epoch ?? 0, last, history, findings };
   } finally {
     step?.release();
     adversary?.release();
     await live.release();
+    await watched?.classifier.release();
     releaseTrainingState(state);
   }
 }
 
 /** Throws a UsageError for options that `train` refuses, before any work. */
-export function checkTrainOptions({
-  model,
-  dataset,
-  epochs,
-  batchSize = 100,
-  learningRate = 0.05,
-  method,
-}: TrainOptions): void {
+export function checkTrainOptions(options: TrainOptions): void {
+  const { model, dataset, epochs, batchSize = 100, learningRate = 0.05, method } = options;
   const fits = model.inputShape.every((length, i) => length === dataset.imageShape[i]);
   if (!fits || model.classes.length !== dataset.classes.length) {
     throw new UsageError(
@@ -149,6 +200,20 @@ export function checkTrainOptions({
     throw new UsageError(`epochs must be a whole number, 1 or more, not ${epochs}`);
   if (!(learningRate > 0)) throw new UsageError(`the learning rate must be above 0, not ${learningRate}`);
   if (method) checkMethod(method);
+  checkRules(options);
+}
+
+/** The parts of a training that check themselves, and whether the best epoch can be told. */
+function checkRules(options: TrainOptions): void {
+  const { schedule, clipping, labelSmoothing, averaging, augmentation, validation } = options;
+  if (schedule) checkSchedule(schedule);
+  if (clipping) checkClipping(clipping);
+  if (labelSmoothing !== undefined) checkLabelSmoothing(labelSmoothing);
+  if (averaging) checkWeightAveraging(averaging);
+  if (augmentation) checkAugmentation(augmentation);
+  const selection = selectionOf(options);
+  if (validation && validation.attack === undefined && (selection === 'robust' || selection === 'mean'))
+    throw new UsageError(`to keep the best epoch by '${selection}' accuracy, the validation needs an attack`);
 }
 
 async function validate(
@@ -165,10 +230,9 @@ async function validate(
   return { naturalAccuracy, robustAccuracy: accuracy(predictions) };
 }
 
-/** Later epochs win ties; without validation every epoch ties. */
-function scoreOf({ naturalAccuracy = 0, robustAccuracy }: EpochRecord, { method = standard() }: TrainOptions): number {
+function selectionOf({ method = standard(), selection, validation }: TrainOptions): Selection {
   const attacked = method.inner !== undefined || method.replays !== undefined;
-  return !attacked || robustAccuracy === undefined ? naturalAccuracy : (naturalAccuracy + robustAccuracy) / 2;
+  return selection ?? (attacked && (validation === undefined || validation.attack) ? 'mean' : 'natural');
 }
 
 async function restore(runtime: Runtime, into: Record<string, ResidentTensor>, weights: Weights): Promise<void> {
