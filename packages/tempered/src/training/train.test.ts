@@ -355,6 +355,14 @@ describe('train', () => {
     expect(findings).toMatchObject([{ name: 'not-a-number', epoch: 3 }]);
   });
 
+  it('sees the last update of an epoch break the weights', async () => {
+    const schedule = multiStep({ milestones: [1], factor: 1e40, unit: 'epochs' });
+    const { history, findings } = await train(options({ epochs: 3, batchSize: 40, schedule }));
+    expect(history).toHaveLength(1);
+    expect(findings).toMatchObject([{ name: 'not-a-number', epoch: 2 }]);
+    expect(findings[0]!.message).toContain("After epoch 2, 'weight' holds numbers that are not finite");
+  });
+
   it('says when nothing is learned', async () => {
     const random = createRandom(3, 'noise');
     const pixels = new Float32Array(400 * 4);

@@ -137,12 +137,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     for (let epoch = history.length; epoch < epochs; epoch++) {
       const started = performance.now();
       const parts = { epoch, step, adversary, previous: history.at(-1) };
-      const fed = await trainEpoch({ ...options, batchSize, method }, parts).catch((error: unknown) => {
-        // Before the first epoch is done, there is nothing to keep.
-        if (!(error instanceof TrainingError) || best === undefined) throw error;
-        tell([...findings, { name: 'not-a-number', epoch: epoch + 1, message: error.message }]);
-      });
-      if (fed === undefined) break;
+      const trained = await trainEpoch({ ...options, batchSize, method }, parts)
+        .then(async (fed) => ({ fed, parameters: finite(await download(state.parameters), epoch + 1) }))
+        .catch((error: unknown) => {
+          // Before the first epoch is done, there is nothing to keep.
+          if (!(error instanceof TrainingError) || best === undefined) throw error;
+          tell([...findings, { name: 'not-a-number', epoch: epoch + 1, message: error.message }]);
+        });
+      if (trained === undefined) break;
+      const { fed, parameters } = trained;
       const trainingRobustAccuracy =
         watched &&
         (await trainingRobustness(watched.classifier, dataset, { ...watched.ball, batchSize, seed, signal }));
@@ -156,7 +159,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       };
       history.push(record);
       const score = selectionScore(record, selectionOf(options));
-      const parameters = await download(state.parameters);
       const average = averaging && (await download(state.average));
       reached = average ?? parameters;
       if (best === undefined || score >= best.score) best = { epoch: epoch + 1, score, parameters: reached };
@@ -233,6 +235,15 @@ async function validate(
 function selectionOf({ method = standard(), selection, validation }: TrainOptions): Selection {
   const attacked = method.inner !== undefined || method.replays !== undefined;
   return selection ?? (attacked && (validation === undefined || validation.attack) ? 'mean' : 'natural');
+}
+
+/** The last update of an epoch may break weights whose loss is not looked at any more. */
+function finite(weights: Weights, epoch: number): Weights {
+  const broken = Object.keys(weights).find((name) => !(weights[name]!.data as Float32Array).every(Number.isFinite));
+  if (broken === undefined) return weights;
+  throw new TrainingError(
+    `After epoch ${epoch}, '${broken}' holds numbers that are not finite: lower the learning rate, or clip the gradients.`,
+  );
 }
 
 async function restore(runtime: Runtime, into: Record<string, ResidentTensor>, weights: Weights): Promise<void> {
