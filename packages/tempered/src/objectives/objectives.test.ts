@@ -55,6 +55,18 @@ const closedForms: Record<
       gradient: logits.map((_, k) => Number(k === rival) - Number(k === target)),
     };
   },
+  dlr: (logits, target) => {
+    const { value, gradient } = closedForms.margin(logits, target);
+    const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]!);
+    const [first, third] = [order[0]!, order[2]!];
+    const spread = logits[first]! - logits[third]! || 1;
+    return {
+      value: value / spread,
+      gradient: gradient.map(
+        (g, k) => g / spread - (value / spread ** 2) * (Number(k === first) - Number(k === third)),
+      ),
+    };
+  },
   logit: (logits, target) => ({ value: logits[target]!, gradient: logits.map((_, k) => Number(k === target)) }),
   probability: (logits, target) => {
     const p = probabilities(logits);
@@ -80,7 +92,7 @@ describe.each(names)('%s', (name) => {
     const scale = Math.max(1, Math.abs(expected.value));
     expect(Math.abs(found.value - expected.value) / scale).toBeLessThan(1e-6);
     // Of equal rivals any one, or a share of each, is a subgradient of the margin.
-    if (name === 'margin' && label === 'all equal') {
+    if ((name === 'margin' || name === 'dlr') && label === 'all equal') {
       expect(found.gradient.reduce((a, b) => a + b)).toBeCloseTo(0, 6);
       expect(found.gradient[target]).toBe(-1);
     } else {
@@ -90,8 +102,8 @@ describe.each(names)('%s', (name) => {
   });
 
   it('moves as it says it does when the prediction leaves the class', async () => {
-    const near = await evaluate(name, [1, 0], 0);
-    const far = await evaluate(name, [0, 1], 0);
+    const near = await evaluate(name, [1, 0, -1], 0);
+    const far = await evaluate(name, [0, 1, -1], 0);
     expect(Math.sign(far.value - near.value)).toBe(objectives[name].rises === 'away' ? 1 : -1);
   });
 });

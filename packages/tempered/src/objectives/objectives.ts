@@ -1,5 +1,6 @@
 /** @file What is differentiated: a number per image, written into a graph from the logits and the class in question. */
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { dlr } from './dlr.ts';
 
 /** Writes one number per image, [N], from logits [N, K] and the one-hot class `target` [N, K]. */
 export type Objective = (g: GraphBuilder, logits: Value, target: Value) => Value;
@@ -24,6 +25,7 @@ const probability: Objective = (g, logits, target) => g.exp(g.neg(crossEntropy(g
 export const objectives = {
   'cross-entropy': { build: crossEntropy, rises: 'away' },
   margin: { build: margin, rises: 'away' },
+  dlr: { build: dlr, rises: 'away' },
   logit: { build: selected, rises: 'toward' },
   probability: { build: probability, rises: 'toward' },
 } as const satisfies Record<string, { build: Objective; rises: 'away' | 'toward' }>;

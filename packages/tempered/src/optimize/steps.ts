@@ -5,8 +5,9 @@ import type { Classifier, ClassifierProgram, ProgramContext } from '../models/cl
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
-import { balls, type Norm, perImage } from './ball.ts';
+import { balls, type Norm } from './ball.ts';
 import { iterate } from './iterate.ts';
+import { perImage } from './project.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
 export interface StepOptions {
