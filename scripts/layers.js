@@ -17,7 +17,7 @@ export const ROWS = [
   ['report'],
   ['runs'],
   ['evaluation'],
-  ['attribution', 'synthesis'],
+  ['attribution', 'generative', 'synthesis'],
   ['training'],
   // Below training, which attacks the images it trains on.
   ['attacks'],

@@ -2,6 +2,7 @@
 export { type FetchOptions, fetchDataset } from './data/node/fetch.ts';
 export { type LoadOptions, loadDataset, type Split } from './data/node/load.ts';
 export type { FetchableName, SourceFile, Sources } from './data/node/sources.ts';
+export { loadVaeGan } from './generative/node/load.ts';
 export type { Outline } from './image/mask-outline.ts';
 export { type AnimationOptions, decodeImage, encodeAnimation, encodePng } from './image/node/encode.ts';
 export * from './index.ts';
@@ -27,6 +28,7 @@ export { checkpointFile } from './runs/checkpoint-file.ts';
 export type { CsvValue } from './runs/csv.ts';
 export type { Json, Manifest } from './runs/manifest.ts';
 export { type ManifestStart, openRun, type Run, type StepOptions } from './runs/run.ts';
+export { vaeGanFile } from './runs/vae-gan-file.ts';
 export { createNodeRuntime, type NodeRuntimeOptions } from './runtime/node/node-runtime.ts';
 export { type Preset, type StudyConfiguration, studyConfiguration } from './study/configuration.ts';
 export { runStudy, type StudyOptions } from './study/study.ts';

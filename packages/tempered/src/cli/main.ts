@@ -11,6 +11,7 @@ import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
 import { studyCommand } from './study.ts';
 import { trainCommand } from './train.ts';
+import { vaeGanCommand } from './vae-gan.ts';
 
 const COMMANDS = [
   studyCommand,
@@ -19,6 +20,7 @@ const COMMANDS = [
   attackCommand,
   attacksCommand,
   explainCommand,
+  vaeGanCommand,
   differentiateCommand,
   dataCommand,
   doctorCommand,

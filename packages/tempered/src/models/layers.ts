@@ -30,6 +30,8 @@ export interface ConvOptions extends LayerOptions {
    * odd kernels.
    */
   pad?: number | 'same';
+  /** What the weight goes through before it is used, such as spectral normalisation. */
+  rescale?: (weight: Value, apply: (image: Value) => Value) => Value;
 }
 
 /** Convolution. [N, C, H, W] → [N, channels, H', W']. */
@@ -37,12 +39,39 @@ export function conv(net: Network, x: Value, options: ConvOptions): Value {
   const { name, channels, kernel, stride = 1, pad = (kernel - 1) >> 1, bias = true, initialBias = 0 } = options;
   const inputChannels = x.shape[1]!;
   const fan = { in: inputChannels * kernel ** 2, out: channels * kernel ** 2 };
-  const inputs = [x, weight(net, `${name}.weight`, [channels, inputChannels, kernel, kernel], fan, options.initial)];
-  if (bias) inputs.push(filled(net, `${name}.bias`, [channels], initialBias));
-  const y = net.g.op('Conv', inputs, {
+  const kernels = weight(net, `${name}.weight`, [channels, inputChannels, kernel, kernel], fan, options.initial);
+  const attributes = {
     kernel_shape: [kernel, kernel],
     strides: [stride, stride],
     pads: pad === 'same' ? samePads(x.shape.slice(2), kernel, stride) : [pad, pad, pad, pad],
+    dilations: [1, 1],
+    group: 1,
+  };
+  const scaled = options.rescale?.(kernels, (image) => net.g.op('Conv', [image, kernels], attributes)) ?? kernels;
+  const inputs = bias ? [x, scaled, filled(net, `${name}.bias`, [channels], initialBias)] : [x, scaled];
+  return net.g.rename(net.g.op('Conv', inputs, attributes), name);
+}
+
+export interface DeconvOptions extends LayerOptions {
+  channels: number;
+  kernel: number;
+  stride?: number;
+  /** SAME: `stride` times as large. VALID: as large as whatever a kernel of one input pixel touches. As in TensorFlow. */
+  pad: 'same' | 'valid';
+}
+
+/** Transposed convolution. [N, C, H, W] → [N, channels, H', W']. */
+export function deconv(net: Network, x: Value, options: DeconvOptions): Value {
+  const { name, channels, kernel, stride = 1, pad, bias = true, initialBias = 0 } = options;
+  const inputChannels = x.shape[1]!;
+  const fan = { in: inputChannels * kernel ** 2, out: channels * kernel ** 2 };
+  const inputs = [x, weight(net, `${name}.weight`, [inputChannels, channels, kernel, kernel], fan, options.initial)];
+  if (bias) inputs.push(filled(net, `${name}.bias`, [channels], initialBias));
+  const sizes = x.shape.slice(2).map((size) => size * stride);
+  const y = net.g.op('ConvTranspose', inputs, {
+    kernel_shape: [kernel, kernel],
+    strides: [stride, stride],
+    pads: pad === 'same' ? samePads(sizes, kernel, stride) : [0, 0, 0, 0],
     dilations: [1, 1],
     group: 1,
   });
