@@ -211,6 +211,20 @@ function worstOf(found: readonly AttackedImages[], labels: readonly number[]): A
   };
 }
 
+/**
+ * The worst case over the attacks of several ledgers of the same images, at the radii that all of them have. Attacks
+ * keep their names, which must differ.
+ */
+export function mergeLedgers([first, ...others]: readonly [Ledger, ...Ledger[]]): Ledger {
+  const underAttack = first.underAttack.flatMap((at): LedgerAtEpsilon[] => {
+    const beside = others.map((ledger) => ledger.underAttack.find(({ epsilon }) => epsilon === at.epsilon));
+    if (beside.includes(undefined)) return [];
+    const byAttack = Object.assign({}, at.byAttack, ...beside.map((found) => found?.byAttack));
+    return [{ epsilon: at.epsilon, byAttack, ...worstOf(Object.values(byAttack), first.labels) }];
+  });
+  return { ...first, underAttack };
+}
+
 function progressOf(
   { onProgress }: Work,
   name: string,

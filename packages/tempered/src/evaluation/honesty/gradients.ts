@@ -1,7 +1,7 @@
 /** @file How good a guide the gradient is: whether there is one, and whether the model does what it promises. */
-import { gradient } from 'onnx-grad';
+import { gradient, type Value } from 'onnx-grad';
 import { chunks, defaultBatchSize, feed, floats, oneHot, padLabels, padRows } from '../../models/batching.ts';
-import type { Classifier } from '../../models/classifier.ts';
+import type { Classifier, ProgramContext } from '../../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../../objectives/objectives.ts';
 import { perImage } from '../../optimize/ball.ts';
 import { createRandom } from '../../random.ts';
@@ -75,18 +75,18 @@ export async function valuesAt(
   return result;
 }
 
-type ChunkProgram = Parameters<Parameters<Classifier['program']>[2]>[0] & {
-  x: ReturnType<ChunkContext['input']>;
-  target: ReturnType<ChunkContext['input']>;
-};
-type ChunkContext = Parameters<Parameters<Classifier['program']>[2]>[0]['g'];
+interface SampleProgram extends ProgramContext {
+  readonly x: Value;
+  /** One-hot classes, [batch, K]. */
+  readonly target: Value;
+}
 
 /** Runs a program of images and one-hot labels over all images; `take` gets the rows that are no padding. */
 async function inChunks(
   classifier: Classifier,
   { images, labels, batchSize = defaultBatchSize(classifier.description), signal }: Sample,
   key: string,
-  build: (program: ChunkProgram) => void,
+  build: (program: SampleProgram) => void,
   take: (outputs: Readonly<Record<string, Float32Array>>, start: number) => void,
 ): Promise<void> {
   const classes = classifier.classes.length;
@@ -189,7 +189,7 @@ function randomSigns(like: Tensor): Float32Array {
 }
 
 /** x + step · direction, turned round in pixels that would leave [0, 1]. */
-function movedWithin(images: Tensor, direction: Float32Array, step: number): Tensor {
+export function movedWithin(images: Tensor, direction: Float32Array, step: number): Tensor {
   const data = images.data.map((pixel, i) => {
     const moved = pixel + step * direction[i]!;
     return moved < 0 || moved > 1 ? pixel - step * direction[i]! : moved;
