@@ -1,10 +1,10 @@
 import * as Plot from '@observablehq/plot';
 import { epsilonScale } from './format.ts';
-import { drawPlot, horizontalRules, type PlotSpace, percentTick, SERIES } from './plot.ts';
-import { type AccuracyAtEpsilon, MODEL_NAMES, type ModelName } from './study-result.ts';
+import { drawPlot, horizontalRules, type PlotSpace, percentTick, type SeriesStyle } from './plot.ts';
+import type { AccuracyAtEpsilon } from './study-result.ts';
 
 export interface AccuracyPlotOptions extends PlotSpace {
-  readonly series: Readonly<Record<ModelName, readonly AccuracyAtEpsilon[]>>;
+  readonly series: readonly { readonly style: SeriesStyle; readonly points: readonly AccuracyAtEpsilon[] }[];
   /** Marked by a vertical rule. */
   readonly trainingEpsilon?: number;
   /** Accuracy of guessing, marked by a horizontal rule. */
@@ -15,7 +15,7 @@ export interface AccuracyPlotOptions extends PlotSpace {
 
 /** Accuracy against ε with the 95 % interval as a band around each line, as SVG text. */
 export function accuracyPlot({ series, trainingEpsilon, chance, norm, ...space }: AccuracyPlotOptions): string {
-  const epsilons = [...new Set(MODEL_NAMES.flatMap((model) => series[model].map((point) => point.epsilon)))].sort(
+  const epsilons = [...new Set(series.flatMap(({ points }) => points.map((point) => point.epsilon)))].sort(
     (a, b) => a - b,
   );
   const largest = epsilons.at(-1) ?? 0;
@@ -44,9 +44,7 @@ export function accuracyPlot({ series, trainingEpsilon, chance, norm, ...space }
         ? verticalNote(trainingEpsilon, trainingEpsilon > 0.6 * largest, 'training ε')
         : null,
       chance === undefined ? null : horizontalNote(chance, largest, 'chance'),
-      ...MODEL_NAMES.flatMap((model) => {
-        const { color, symbol, dash } = SERIES[model];
-        const points = series[model];
+      ...series.flatMap(({ style: { color, symbol, dash }, points }) => {
         return [
           Plot.areaY(points, { x: 'epsilon', y1: 'lower', y2: 'upper', fill: color, fillOpacity: 0.16 }),
           Plot.lineY(points, { x: 'epsilon', y: 'accuracy', stroke: color, strokeWidth: 2, strokeDasharray: dash }),

@@ -3,6 +3,7 @@ import { accuracyPlot } from './accuracy-plot.ts';
 import { curvePlot } from './curve-plot.ts';
 import { intervalPlot } from './interval-plot.ts';
 import { createDocument } from './node-document.ts';
+import { SERIES } from './plot.ts';
 import type { ModelName } from './study-result.ts';
 
 const document = createDocument();
@@ -24,10 +25,10 @@ const plots: Record<string, (width: number) => string> = {
       norm: 'ℓ∞',
       trainingEpsilon: 8 / 255,
       chance: 0.1,
-      series: {
-        standard: [0, 1, 2, 8].map((k) => accuracy(k / 255, 0.96 / (1 + k * k))),
-        robust: [0, 1, 2, 8].map((k) => accuracy(k / 255, 0.9 - 0.04 * k)),
-      },
+      series: [
+        { style: SERIES.standard, points: [0, 1, 2, 8].map((k) => accuracy(k / 255, 0.96 / (1 + k * k))) },
+        { style: SERIES.robust, points: [0, 1, 2, 8].map((k) => accuracy(k / 255, 0.9 - 0.04 * k)) },
+      ],
     }),
   curve: (width) =>
     curvePlot({
@@ -77,7 +78,7 @@ it.each([
   ['crowded ε', [0, 0.001, 0.002, 0.003, 0.5]],
 ])('draws %s', (_, epsilons) => {
   const points = epsilons.map((epsilon) => accuracy(epsilon, 0.5));
-  const drawn = accuracyPlot({ document, width: 360, norm: 'ℓ2', series: { standard: points, robust: points } });
+  const drawn = accuracyPlot({ document, width: 360, norm: 'ℓ2', series: [{ style: SERIES.robust, points }] });
   expect(drawn).not.toContain('NaN');
   expect(drawn).toContain(`>${epsilons.at(-1)}</text>`);
 });

@@ -7,12 +7,13 @@ import { count, epsilon, norm } from './format.ts';
 import { type Html, html } from './html.ts';
 import { createDocument } from './node-document.ts';
 import { renderPage } from './page.ts';
+import { SERIES } from './plot.ts';
 import { accuracySection } from './sections/accuracy.ts';
 import { explanationSection } from './sections/explanations.ts';
 import { protocolSection } from './sections/protocol.ts';
 import { largeEpsilonSection, traversalSection } from './sections/synthesis.ts';
 import { trainingSection } from './sections/training.ts';
-import type { StudyResult } from './study-result.ts';
+import { MODEL_NAMES, type StudyResult } from './study-result.ts';
 import { findings } from './summary.ts';
 
 /**
@@ -53,7 +54,7 @@ ${figureOf({
     (space) =>
       accuracyPlot({
         ...space,
-        series: { standard: models.standard.underAttack, robust: models.robust.underAttack },
+        series: MODEL_NAMES.map((model) => ({ style: SERIES[model], points: models[model].underAttack })),
         trainingEpsilon: attack.trainingEpsilon,
         chance: 1 / dataset.classes.length,
         norm: norm(attack.norm),
