@@ -9,23 +9,29 @@ import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
 import { type DeepFool, searchDeepFool } from './deep-fool.ts';
 import { type Fgsm, searchFgsm } from './fgsm.ts';
+import { type HopSkipJump, searchHopSkipJump } from './hop-skip-jump.ts';
+import { type Nes, searchNes } from './nes.ts';
+import { type Noise, searchNoise } from './noise.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import { type Pgd, searchPgd } from './pgd.ts';
 import { type Restarts, searchRestarts } from './restarts.ts';
 import type { Found, Run, Search, Task, Verified } from './search.ts';
-import { searchSquare, type Square } from './square.ts';
+import { type Square, searchSquare } from './square.ts';
 import { searchTargeted, type Targeted } from './targeted.ts';
 import { searchWorstCase, type WorstCase } from './worst-case.ts';
 
 export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
-export type Attack = DeepFool | Fgsm | Pgd | Restarts | Square | Targeted | WorstCase;
+export type Attack = DeepFool | Fgsm | HopSkipJump | Nes | Noise | Pgd | Restarts | Square | Targeted | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
   'deep-fool': searchDeepFool,
   fgsm: searchFgsm,
+  'hop-skip-jump': searchHopSkipJump,
+  nes: searchNes,
+  noise: searchNoise,
   pgd: searchPgd,
   restarts: searchRestarts,
   square: searchSquare,

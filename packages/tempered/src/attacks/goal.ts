@@ -6,6 +6,7 @@ import type { Classifier } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import type { Task } from './search.ts';
+import { writeJudgement } from './smallest.ts';
 
 export type Goal = 'away' | 'toward';
 
@@ -18,11 +19,8 @@ export function goalClasses({ labels, targets, classifier }: Task, chunk: Chunk,
 }
 
 /** Writes 1 where the goal is met and 0 elsewhere, [N]; `target` is one-hot, [N, K]. */
-export function writeMet(g: GraphBuilder, logits: Value, target: Value, goal: Goal): Value {
-  const margin = objectives.margin.build(g, logits, target);
-  const met = goal === 'away' ? g.greater(margin, g.constant(0)) : g.less(margin, g.constant(0));
-  return g.cast(met, 'float32');
-}
+export const writeMet = (g: GraphBuilder, logits: Value, target: Value, goal: Goal): Value =>
+  g.cast(writeJudgement(g, logits, target, goal).success, 'float32');
 
 /** Writes what an attack by scores climbs, [N]: the margin of the best other class, or the log-probability of the target. */
 export function writeScore(g: GraphBuilder, logits: Value, target: Value, goal: Goal): Value {

@@ -20,4 +20,12 @@ export function isMinimal(attack: Attack): boolean {
   return false;
 }
 
-const MINIMAL: ReadonlySet<string> = new Set(['carlini-wagner', 'ddn', 'deep-fool', 'fab', 'fmn', 'minimal-epsilon']);
+const MINIMAL: ReadonlySet<string> = new Set([
+  'carlini-wagner',
+  'ddn',
+  'deep-fool',
+  'fab',
+  'fmn',
+  'hop-skip-jump',
+  'minimal-epsilon',
+]);

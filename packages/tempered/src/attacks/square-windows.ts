@@ -176,8 +176,10 @@ export function writeProposal(
       ? g.sqrt(g.add(g.scale(g.max(g.sub(g.square(radius), g.square(whole)), zero), 1 / channels), g.square(held)))
       : g.add(g.scale(g.max(g.sub(radius, whole), zero), 1 / channels), held);
   const moved = g.add(g.sub(delta, g.mul(delta, windows)), g.mul(inside, allowance));
-  const filled = norm === 'l2' ? g.mul(unit(moved, perImage(moved)), radius) : moved;
-  return balls[norm].project(g, g.add(origin, filled), origin, radius);
+  // Clipping only shortens, so that in l2 the clipped point is the nearest one of ball and box.
+  if (norm === 'l2')
+    return g.op('Clip', [g.add(origin, g.mul(unit(moved, perImage(moved)), radius)), zero, g.constant(1)]);
+  return balls[norm].project(g, g.add(origin, moved), origin, radius);
 }
 
 const counting = (g: GraphBuilder, length: number, shape: readonly number[]): Value =>
