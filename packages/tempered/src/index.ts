@@ -6,7 +6,17 @@
 export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
 export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
 export { type Attack, type Perturbed, type PerturbOptions, perturb } from './attacks/attack.ts';
+export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './attacks/carlini-wagner.ts';
+export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
+export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fool.ts';
+export { type Fab, type FabOptions, fab } from './attacks/fab.ts';
 export { type Fgsm, fgsm } from './attacks/fgsm.ts';
+export { type Fmn, type FmnOptions, fmn } from './attacks/fmn.ts';
+export {
+  type MinimalEpsilon,
+  type MinimalEpsilonOptions,
+  minimalEpsilon,
+} from './attacks/minimal-epsilon.ts';
 export { type Pgd, type PgdOptions, pgd } from './attacks/pgd.ts';
 export { type Restarts, restarts } from './attacks/restarts.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
@@ -63,7 +73,7 @@ export {
 } from './data/npy.ts';
 export type { Difficulty } from './data/shapes/picture.ts';
 export { SHAPES_CLASSES, type ShapesOptions, shapes } from './data/shapes/shapes.ts';
-export { DataError, DeviceError, UsageError } from './errors.ts';
+export { DataError, DeviceError, TrainingError, UsageError } from './errors.ts';
 export {
   type AccuracyAtEpsilon,
   type AccuracyUnderAttackOptions,
@@ -74,6 +84,17 @@ export {
 } from './evaluation/accuracy.ts';
 export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
+export { type ProjectOptions, project, sample } from './generative/project.ts';
+export {
+  type TrainVaeGanOptions,
+  trainVaeGan,
+  type VaeGanCheckpoint,
+  type VaeGanCheckpointStore,
+  type VaeGanEpoch,
+  type VaeGanSettings,
+  vaeGanSettings,
+} from './generative/train-vae-gan.ts';
+export { createVaeGan, readVaeGan, type VaeGan, writeVaeGan } from './generative/vae-gan.ts';
 export { arrangeGrid, type Bitmap, upscale } from './image/bitmap.ts';
 export {
   type AttributionOptions,
@@ -135,6 +156,7 @@ export { concatRows, type Tensor, takeRows } from './tensor.ts';
 export type { Checkpoint, CheckpointStore, EpochRecord, Weights } from './training/checkpoint.ts';
 export { clipByNorm, clipByValue, type GradientClipping } from './training/clipping.ts';
 export type { Clock, TimeUnit } from './training/clock.ts';
+export type { Finding, FindingName } from './training/detection.ts';
 export {
   type InterpretationMethodName,
   type InterpretationOptions,
@@ -167,5 +189,6 @@ export {
   type Schedule,
   step,
 } from './training/schedule.ts';
+export type { Selection } from './training/selection.ts';
 export { type TrainOptions, type TrainResult, train, type Validation } from './training/train.ts';
 export { type WeightAveraging, weightAveraging } from './training/weight-averaging.ts';

@@ -7,33 +7,81 @@ import { balls, type Norm } from '../optimize/ball.ts';
 import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { type CarliniWagner, searchCarliniWagner } from './carlini-wagner.ts';
+import { type Ddn, searchDdn } from './ddn.ts';
 import { type DeepFool, searchDeepFool } from './deep-fool.ts';
+import { type Fab, searchFab } from './fab.ts';
 import { type Fgsm, searchFgsm } from './fgsm.ts';
+import { type Fmn, searchFmn } from './fmn.ts';
 import { type HopSkipJump, searchHopSkipJump } from './hop-skip-jump.ts';
+import { type MinimalEpsilon, searchMinimalEpsilon } from './minimal-epsilon.ts';
 import { type Nes, searchNes } from './nes.ts';
 import { type Noise, searchNoise } from './noise.ts';
+import { type MomentumFgsm, searchMomentumFgsm } from './momentum.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import { type Pgd, searchPgd } from './pgd.ts';
 import { type Restarts, searchRestarts } from './restarts.ts';
 import type { Found, Run, Search, Task, Verified } from './search.ts';
+import { type Spatial, searchSpatial } from './spatial.ts';
 import { type Square, searchSquare } from './square.ts';
 import { searchTargeted, type Targeted } from './targeted.ts';
+import { type Elastic, searchElastic } from './unforeseen/elastic.ts';
+import { type Fog, searchFog } from './unforeseen/fog.ts';
+import { type FrankWolfeL1, searchFrankWolfeL1 } from './unforeseen/frank-wolfe-l1.ts';
+import { type Gabor, searchGabor } from './unforeseen/gabor.ts';
+import { type Jpeg, searchJpeg } from './unforeseen/jpeg.ts';
+import { type Snow, searchSnow } from './unforeseen/snow.ts';
 import { searchWorstCase, type WorstCase } from './worst-case.ts';
 
 export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
-export type Attack = DeepFool | Fgsm | HopSkipJump | Nes | Noise | Pgd | Restarts | Square | Targeted | WorstCase;
+export type Attack =
+  | CarliniWagner
+  | Ddn
+  | DeepFool
+  | Elastic
+  | Fab
+  | Fgsm
+  | Fmn
+  | Fog
+  | FrankWolfeL1
+  | Gabor
+  | HopSkipJump
+  | Jpeg
+  | MinimalEpsilon
+  | MomentumFgsm
+  | Nes
+  | Noise
+  | Pgd
+  | Restarts
+  | Snow
+  | Spatial
+  | Square
+  | Targeted
+  | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
+  'carlini-wagner': searchCarliniWagner,
+  ddn: searchDdn,
   'deep-fool': searchDeepFool,
+  elastic: searchElastic,
+  fab: searchFab,
   fgsm: searchFgsm,
+  fmn: searchFmn,
+  fog: searchFog,
+  'frank-wolfe-l1': searchFrankWolfeL1,
+  gabor: searchGabor,
   'hop-skip-jump': searchHopSkipJump,
+  jpeg: searchJpeg,
+  'minimal-epsilon': searchMinimalEpsilon,
   nes: searchNes,
   noise: searchNoise,
   pgd: searchPgd,
   restarts: searchRestarts,
+  snow: searchSnow,
+  spatial: searchSpatial,
   square: searchSquare,
   targeted: searchTargeted,
   'worst-case': searchWorstCase,

@@ -82,7 +82,8 @@ export async function searchSmallest(task: Task, { steps, finalSearch, search }:
   return { adversarial, ...total };
 }
 
-const NONE = 1e30;
+/** Distance of an image for which nothing has been found. */
+export const NONE = 1e30;
 
 function nothingYet(images: Tensor): Best {
   const distance = new Float32Array(images.shape[0]!).fill(NONE);

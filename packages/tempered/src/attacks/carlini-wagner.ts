@@ -1,0 +1,249 @@
+import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import { feed, floats, scalar } from '../models/batching.ts';
+import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
+import { objectives } from '../objectives/objectives.ts';
+import { iterate, releaseAll } from '../optimize/iterate.ts';
+import type { HostTensor } from '../runtime/runtime.ts';
+import type { Tensor } from '../tensor.ts';
+import { cosineBetween } from './fmn.ts';
+import type { Search } from './search.ts';
+import {
+  type Best,
+  countZeros,
+  flat,
+  imageShape,
+  NONE,
+  ownRows,
+  type Part,
+  searchSmallest,
+  writeBest,
+  writeDistance,
+  writeJudgement,
+} from './smallest.ts';
+
+export interface CarliniWagner {
+  readonly name: 'carlini-wagner';
+  readonly norm: 'l2';
+  /** Of Adam, for each weight c. */
+  readonly steps: number;
+  /** Of the first and the last step of a run; in between, half a cosine wave. */
+  readonly learningRate: readonly [first: number, last: number];
+  /** Margin to reach, κ. */
+  readonly confidence: number;
+  /** First weight c of the margin against the squared distance. */
+  readonly weight: number;
+  /** Weights tried on an image: times ten until one succeeds, then bisection. */
+  readonly searchSteps: number;
+  /** How far from 0 and 1 the search starts at least: from the very edge, the change of variables would not let it go. */
+  readonly startMargin: number;
+  /** Steps of a search along the line between original and result; the paper has none. */
+  readonly finalSearch: number;
+}
+
+export interface CarliniWagnerOptions {
+  /** Default 1000. */
+  steps?: number;
+  /** Default [0.01, 0.01], as in the paper. */
+  learningRate?: readonly [first: number, last: number];
+  /** Default 0. */
+  confidence?: number;
+  /** Default 0.001. */
+  weight?: number;
+  /** Default 9. */
+  searchSteps?: number;
+  /** In pixel units. Default 0.001. */
+  startMargin?: number;
+  /** Default 0. */
+  finalSearch?: number;
+}
+
+/**
+ * Minimises ‖x − x₀‖² + c · max(margin of the class over the best other, −κ) over w with x = (tanh w + 1) / 2, by Adam.
+ * Carlini & Wagner 2017, §6.1 with f₆. Images whose objective stops falling leave a run early, each by itself.
+ *
+ * @example carliniWagner({ confidence: 5 })
+ */
+export function carliniWagner({
+  steps = 1000,
+  learningRate = [0.01, 0.01],
+  confidence = 0,
+  weight = 1e-3,
+  searchSteps = 9,
+  startMargin = 1e-3,
+  finalSearch = 0,
+}: CarliniWagnerOptions = {}): CarliniWagner {
+  return {
+    name: 'carlini-wagner',
+    norm: 'l2',
+    steps,
+    learningRate,
+    confidence,
+    weight,
+    searchSteps,
+    startMargin,
+    finalSearch,
+  };
+}
+
+export const searchCarliniWagner: Search<CarliniWagner> = (task, attack) =>
+  searchSmallest(task, {
+    steps: attack.steps * attack.searchSteps,
+    finalSearch: attack.finalSearch,
+    search: (part, best) => searchPart(part, best, attack),
+  });
+
+/** The weights c known to fail and to succeed, and the next to try, of one image. */
+interface Weight {
+  low: number;
+  high: number;
+  next: number;
+}
+
+async function searchPart(part: Part, best: Best, attack: CarliniWagner) {
+  const { task, batch, goal } = part;
+  const { name, confidence } = attack;
+  const program = await task.classifier.program(JSON.stringify([name, goal, confidence]), batch, (context) =>
+    writeStep(context, task.classifier, goal, attack),
+  );
+  const weights: Weight[] = Array.from({ length: batch }, () => ({ low: 0, high: Infinity, next: attack.weight }));
+  const spent = { forwards: 0, gradients: 0, zeroGradients: 0 };
+  let known = best;
+  for (let search = 0; search < attack.searchSteps; search++) {
+    const found = await minimise(program, part, known, weights, attack, (zeros) => {
+      if (search === 0) spent.zeroGradients = zeros;
+    });
+    known = found.best;
+    spent.forwards += found.steps;
+    spent.gradients += found.steps;
+    for (const [row, weight] of weights.entries()) narrow(weight, found.reached[row] === 1);
+  }
+  return { best: known, spent };
+}
+
+function narrow(weight: Weight, reached: boolean): void {
+  if (reached) weight.high = Math.min(weight.high, weight.next);
+  else weight.low = Math.max(weight.low, weight.next);
+  weight.next = weight.high < Infinity ? (weight.low + weight.high) / 2 : weight.next * 10;
+}
+
+/** Checks for images that no longer improve, in each run. */
+const CHECKS = 10;
+const IMPROVEMENT = 0.9999;
+
+/** One run of Adam for the given weights. */
+async function minimise(
+  program: ClassifierProgram,
+  part: Part,
+  best: Best,
+  weights: readonly Weight[],
+  attack: CarliniWagner,
+  onFirst: (zeros: number) => void,
+) {
+  const { task, batch, origin, target, images } = part;
+  const column = (values: ArrayLike<number>): HostTensor => feed({ shape: [batch], data: Float32Array.from(values) });
+  const zeros = () => feed({ shape: images.shape, data: new Float32Array(images.data.length) });
+  const active = new Float32Array(batch).fill(1);
+  const before = new Float32Array(batch).fill(Infinity);
+  const interval = Math.max(1, Math.floor(attack.steps / CHECKS));
+  let steps = 0;
+  let activity = column(active);
+  const { w, mean, square, reached, lowest, ...found } = await iterate(program, {
+    state: {
+      w: feed(inTanhSpace(images, attack.startMargin)),
+      mean: zeros(),
+      square: zeros(),
+      reached: column(new Float32Array(batch)),
+      lowest: column(new Float32Array(batch).fill(NONE)),
+      ...best,
+    },
+    constants: { origin, target, weight: column(weights.map(({ next }) => next)) },
+    steps: attack.steps,
+    feeds: (step) => ({
+      active: activity,
+      learning_rate: scalar(cosineBetween(attack.learningRate, step, attack.steps)),
+      // Adam's corrections of the means for their start at 0 (Kingma & Ba 2015, algorithm 1).
+      mean_scale: scalar(1 / (1 - BETA1 ** (step + 1))),
+      square_scale: scalar(1 / (1 - BETA2 ** (step + 1))),
+    }),
+    fetch: (step) => [
+      ...(step === 0 ? ['gradient_size'] : []),
+      ...(step % interval === interval - 1 ? ['lowest_seen'] : []),
+    ],
+    signal: task.signal,
+    onStep: (step, { gradient_size: sizes, lowest_seen: lowest }) => {
+      steps = step + 1;
+      part.onStep();
+      if (sizes) onFirst(countZeros(part, sizes));
+      if (lowest === undefined) return undefined;
+      for (const [row, value] of floats(lowest).entries()) {
+        if (value > before[row]! * IMPROVEMENT) active[row] = 0;
+        before[row] = value;
+      }
+      activity = column(active);
+      return ownRows(part, activity).some((value) => value === 1) ? undefined : 'stop';
+    },
+  });
+  try {
+    const flags = 'resident' in reached! ? await reached.read() : reached!;
+    return { best: found as Best, reached: floats(flags).slice(), steps };
+  } finally {
+    releaseAll({ w: w!, mean: mean!, square: square!, reached: reached!, lowest: lowest! });
+  }
+}
+
+/** atanh(2x − 1), with x kept away from 0 and 1, where that is infinite. */
+function inTanhSpace({ shape, data }: Tensor, margin: number): Tensor {
+  return { shape, data: data.map((x) => Math.atanh(2 * Math.min(1 - margin, Math.max(margin, x)) - 1)) };
+}
+
+const BETA1 = 0.9;
+const BETA2 = 0.999;
+
+function writeStep(
+  { g, batch, model }: ProgramContext,
+  classifier: Classifier,
+  goal: 'away' | 'toward',
+  { confidence }: CarliniWagner,
+): void {
+  const shape = [batch, ...classifier.inputShape];
+  const [w, origin, mean, square] = ['w', 'origin', 'mean', 'square'].map((name) =>
+    g.input(name, 'float32', shape),
+  ) as [Value, Value, Value, Value];
+  const [weight, reached, active] = ['weight', 'reached', 'active'].map((name) =>
+    g.input(name, 'float32', [batch]),
+  ) as [Value, Value, Value];
+  const target = g.input('target', 'float32', [batch, classifier.classes.length]);
+
+  const x = g.scale(g.offset(g.tanh(w), 1), 0.5);
+  const { logits } = model(x);
+  const margin = objectives.margin.build(g, logits, target);
+  const behind = goal === 'away' ? g.neg(margin) : margin;
+  const hinge = g.relu(g.offset(behind, confidence));
+  const change = g.reduceSum(flat(g, g.square(g.sub(x, origin))), [1]);
+  const objective = g.add(change, g.mul(weight, hinge));
+  const [slope] = gradient(g, { of: objective, wrt: [w] }) as [Value];
+  const lowest = g.min(g.input('lowest', 'float32', [batch]), objective);
+  g.output(lowest, 'lowest_next');
+  g.output(lowest, 'lowest_seen');
+  g.output(g.reduceSum(g.abs(flat(g, slope)), [1]), 'gradient_size');
+
+  const { excess } = writeJudgement(g, logits, target, goal);
+  const success = g.greater(g.offset(excess, -confidence), g.constant(0));
+  const counted = g.and(success, g.greater(active, g.constant(0.5)));
+  writeBest(g, x, counted, writeDistance(g, 'l2', x, origin));
+  g.output(g.max(reached, g.cast(counted, 'float32')), 'reached_next');
+  writeAdam(g, { w, mean, square, slope, active: g.greater(g.reshape(active, imageShape(w)), g.constant(0.5)) });
+}
+
+function writeAdam(
+  g: GraphBuilder,
+  { w, mean, square, slope, active }: Readonly<Record<'w' | 'mean' | 'square' | 'slope' | 'active', Value>>,
+): void {
+  const nextMean = g.add(g.scale(mean, BETA1), g.scale(slope, 1 - BETA1));
+  const nextSquare = g.add(g.scale(square, BETA2), g.scale(g.square(slope), 1 - BETA2));
+  const corrected = g.sqrt(g.mul(nextSquare, g.input('square_scale', 'float32', [])));
+  const step = g.div(g.mul(nextMean, g.input('mean_scale', 'float32', [])), g.offset(corrected, 1e-8));
+  g.output(g.where(active, g.sub(w, g.mul(step, g.input('learning_rate', 'float32', []))), w), 'w_next');
+  g.output(nextMean, 'mean_next');
+  g.output(nextSquare, 'square_next');
+}
