@@ -199,7 +199,10 @@ export class Classifier {
       const values = g.append(graph, { ...bindings, ...drawn, [inProgram(this.description.input)]: x });
       const output = lookUp(values, this.description.logits);
       return {
-        logits: output.shape.length === 2 ? output : g.reshape(output, [batch, this.classes.length]),
+        logits: g.scale(
+          output.shape.length === 2 ? output : g.reshape(output, [batch, this.classes.length]),
+          this.description.repair?.scale ?? 1,
+        ),
         value: (name) => lookUp(values, name),
       };
     };

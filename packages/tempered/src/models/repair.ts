@@ -24,13 +24,15 @@ export interface GradientRepair {
    * 2018, §4.2), and of Gaussian noise of this standard deviation, in pixel units, on the input.
    */
   readonly average?: { readonly draws: number; readonly deviation: number };
+  /** Factor on the logits: scores that are very far apart leave cross-entropy without a gradient. */
+  readonly scale?: number;
 }
 
 /**
  * A model whose gradients are taken another way. Several repairs add up.
  *
  * @param logits value to take as logits: what goes into a softmax at the end of the model
- * @throws UsageError for fewer than one draw or a negative deviation
+ * @throws UsageError for fewer than one draw, a negative deviation or a factor that is not above 0
  * @example
  * const surrogate = new Classifier(repaired(model, { straightThrough: [{ from: 'hidden', to: 'rounded' }] }), runtime);
  * const { success } = await perturb(classifier, pgd(), { images, labels, epsilon: 0.1, surrogate });
@@ -41,16 +43,22 @@ export function repaired(
     logits = model.logits,
     straightThrough = [],
     average = model.repair?.average,
+    scale = 1,
   }: GradientRepair & { logits?: string },
 ): ModelDescription {
   if (average !== undefined && !(Number.isInteger(average.draws) && average.draws >= 1 && average.deviation >= 0))
     throw new UsageError(
       `an average takes a whole number of draws and a deviation of 0 or more, not ${average.draws} and ${average.deviation}`,
     );
+  if (!(scale > 0)) throw new UsageError(`a factor on the logits must be above 0, not ${scale}`);
   return {
     ...model,
     logits,
-    repair: { straightThrough: [...(model.repair?.straightThrough ?? []), ...straightThrough], average },
+    repair: {
+      straightThrough: [...(model.repair?.straightThrough ?? []), ...straightThrough],
+      average,
+      scale: scale * (model.repair?.scale ?? 1),
+    },
   };
 }
 

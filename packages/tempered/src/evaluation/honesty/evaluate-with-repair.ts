@@ -1,5 +1,6 @@
 /** @file An evaluation that notices when gradients are masked, attacks round the mask, and says so. */
 import type { Attack } from '../../attacks/attack.ts';
+import { worstCase } from '../../attacks/worst-case.ts';
 import { Classifier } from '../../models/classifier.ts';
 import { repaired } from '../../models/repair.ts';
 import { fitDataset } from '../fit.ts';
@@ -60,12 +61,13 @@ export function steadied(classifier: Classifier): Classifier {
   return new Classifier(repaired(classifier.description, { average }), classifier.runtime, classifier.parameters);
 }
 
-/** An attack that climbs the margin where the cross-entropy is masked, the attacks inside of combinators included. */
+/** Where the cross-entropy is masked, an attack is followed by one that climbs the margin, inside of combinators too. */
 export function repairedAttack(attack: Attack, masks: readonly Mask[]): Attack {
   if (!masks.some(({ repair }) => repair?.loss === 'margin')) return attack;
-  const changed = (key: string, value: unknown): unknown =>
-    key === 'loss' && value === 'cross-entropy' ? 'margin' : value;
-  return JSON.parse(JSON.stringify(attack), changed) as Attack;
+  const text = JSON.stringify(attack);
+  const toMargin = (key: string, value: unknown) => (key === 'loss' && value === 'cross-entropy' ? 'margin' : value);
+  const changed = JSON.parse(text, toMargin) as Attack;
+  return JSON.stringify(changed) === text ? attack : worstCase([changed, attack]);
 }
 
 const sentence = ({ kind, what, repair }: Mask): string =>

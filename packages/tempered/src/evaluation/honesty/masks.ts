@@ -2,6 +2,8 @@
 import { Classifier } from '../../models/classifier.ts';
 import { type GraphInspection, inspectGraph } from '../../models/inspect-graph.ts';
 import { type GradientRepair, repaired } from '../../models/repair.ts';
+import { percentile } from '../../statistics.ts';
+import { ofCount } from './check.ts';
 import { type Gradients, gradientsAt, measureShattering, type Sample, type Shattering } from './gradients.ts';
 import { chooseDetour } from './shattered.ts';
 
@@ -63,7 +65,7 @@ export async function findMasks(classifier: Classifier, sample: Sample): Promise
   const lossAt = behind === classifier ? crossEntropy : await gradientsAt(behind, sample, 'cross-entropy');
   const slope = behind === classifier ? margin : await gradientsAt(behind, sample, 'margin');
   const blind = countBlind(lossAt, slope);
-  if (blind > UNDERFLOW * lossAt.size.length) masks.push(underflow(blind, lossAt.size.length));
+  if (blind > UNDERFLOW * lossAt.size.length) masks.push(underflow(blind, slope));
   // Behind rounding, the values still stand in steps: differences say nothing.
   const isStepped = masks.some(({ kind }) => kind === 'rounding');
   const shattering = isStepped ? [] : await measureShattering(behind, sample, GREY_LEVELS);
@@ -116,11 +118,18 @@ function structuralMasks({ tail, cuts, random }: GraphInspection): Mask[] {
 const countBlind = (crossEntropy: Gradients, margin: Gradients): number =>
   crossEntropy.size.filter((size, i) => size === 0 && margin.size[i]! > 0).length;
 
-const underflow = (blind: number, count: number): Mask => ({
-  kind: 'loss underflow',
-  what: `cross-entropy, whose gradient is exactly 0 at ${blind} of ${count} images: the scores are too far apart for single precision`,
-  repair: { says: 'attacks climb the margin instead', loss: 'margin' },
-});
+function underflow(blind: number, { value }: Gradients): Mask {
+  const scale = 2 / percentile(value.map(Math.abs), 50);
+  return {
+    kind: 'loss underflow',
+    what: `cross-entropy, whose gradient is exactly 0 at ${ofCount(blind, value.length)} images: the scores are too far apart for single precision`,
+    repair: {
+      says: `attacks climb the margin instead, and the cross-entropy of scores times ${Number(scale.toPrecision(2))}`,
+      model: { scale },
+      loss: 'margin',
+    },
+  };
+}
 
 async function unguided(
   behind: Classifier,
