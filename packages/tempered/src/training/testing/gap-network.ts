@@ -60,11 +60,7 @@ export function parametersOf(model: ModelDescription): Parameters {
 
 /** Logits and class activation maps (one list of 16 numbers a class) of one image of 16 pixels, without batch normalisation. */
 export function forward(parameters: Parameters, image: ArrayLike<number>): { logits: number[]; maps: number[][] } {
-  const input = [Array.from(image)];
-  const hidden = convolve(input, parameters['conv1.weight'], 4).map((map, c) =>
-    map.map((value) => Math.tanh(value + parameters['conv1.bias'][c]!)),
-  );
-  const features = convolve(hidden, parameters['conv2.weight'], 5);
+  const features = convolve(hiddenOf(parameters, image), parameters['conv2.weight'], 5);
   const maps = Array.from({ length: CLASSES }, (_, k) =>
     Array.from({ length: 16 }, (_, i) =>
       features.reduce((sum, map, c) => sum + parameters.head[k * 5 + c]! * map[i]!, 0),
@@ -73,24 +69,55 @@ export function forward(parameters: Parameters, image: ArrayLike<number>): { log
   return { logits: maps.map((map) => map.reduce((a, b) => a + b, 0) / 16), maps };
 }
 
-/** 3×3 kernels on 4×4 maps with a border of zeros. */
-function convolve(maps: readonly (readonly number[])[], weights: Float64Array, channels: number): number[][] {
-  return Array.from({ length: channels }, (_, out) =>
-    Array.from({ length: 16 }, (_, at) => {
-      const [row, column] = [at >> 2, at & 3];
-      let sum = 0;
-      maps.forEach((map, c) => {
-        for (let dy = -1; dy <= 1; dy++) {
-          for (let dx = -1; dx <= 1; dx++) {
-            const [y, x] = [row + dy, column + dx];
-            if (y < 0 || y > 3 || x < 0 || x > 3) continue;
-            sum += map[y * 4 + x]! * weights[(out * maps.length + c) * 9 + (dy + 1) * 3 + dx + 1]!;
-          }
-        }
-      });
-      return sum;
-    }),
+/** The gradient of Σ weight · logit by the pixels of one image. */
+export function backward(parameters: Parameters, image: ArrayLike<number>, weights: readonly number[]): number[] {
+  const features = Array.from({ length: 5 }, (_, c) => {
+    const each = weights.reduce((sum, weight, k) => sum + weight * parameters.head[k * 5 + c]!, 0) / 16;
+    return Array.from({ length: 16 }, () => each);
+  });
+  const hidden = hiddenOf(parameters, image);
+  const slopes = spread(features, parameters['conv2.weight'], 4).map((map, c) =>
+    map.map((value, i) => value * (1 - hidden[c]![i]! ** 2)),
   );
+  return spread(slopes, parameters['conv1.weight'], 1)[0]!;
+}
+
+const hiddenOf = (parameters: Parameters, image: ArrayLike<number>): number[][] =>
+  convolve([Array.from(image)], parameters['conv1.weight'], 4).map((map, c) =>
+    map.map((value) => Math.tanh(value + parameters['conv1.bias'][c]!)),
+  );
+
+type Maps = readonly (readonly number[])[];
+
+/** 3×3 kernels on 4×4 maps with a border of zeros. */
+function convolve(maps: Maps, weights: Float64Array, channels: number): number[][] {
+  const result = Array.from({ length: channels }, () => new Array<number>(16).fill(0));
+  forTaps(channels, maps.length, (out, channel, from, to, tap) => {
+    result[out]![to]! += maps[channel]![from]! * weights[(out * maps.length + channel) * 9 + tap]!;
+  });
+  return result;
+}
+
+/** The transpose of `convolve`: back from its outputs to its `channels` inputs. */
+function spread(maps: Maps, weights: Float64Array, channels: number): number[][] {
+  const result = Array.from({ length: channels }, () => new Array<number>(16).fill(0));
+  forTaps(maps.length, channels, (out, channel, from, to, tap) => {
+    result[channel]![from]! += maps[out]![to]! * weights[(out * channels + channel) * 9 + tap]!;
+  });
+  return result;
+}
+
+type Visit = (out: number, channel: number, from: number, to: number, tap: number) => void;
+
+function forTaps(outs: number, channels: number, visit: Visit): void {
+  for (let to = 0; to < 16; to++) {
+    for (let tap = 0; tap < 9; tap++) {
+      const [y, x] = [(to >> 2) + Math.floor(tap / 3) - 1, (to & 3) + (tap % 3) - 1];
+      if (y < 0 || y > 3 || x < 0 || x > 3) continue;
+      for (let out = 0; out < outs; out++)
+        for (let channel = 0; channel < channels; channel++) visit(out, channel, y * 4 + x, to, tap);
+    }
+  }
 }
 
 /** Noise with a bright 2×2 square in one of three corners: its class. */
