@@ -10,14 +10,15 @@ export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './
 export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
 export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fool.ts';
 export { type Fab, type FabOptions, fab } from './attacks/fab.ts';
-export { type Fgsm, fgsm } from './attacks/fgsm.ts';
+export { type Fgsm, type FgsmOptions, fgsm, fgsmRs, rFgsm } from './attacks/fgsm.ts';
 export { type Fmn, type FmnOptions, fmn } from './attacks/fmn.ts';
 export {
   type MinimalEpsilon,
   type MinimalEpsilonOptions,
   minimalEpsilon,
 } from './attacks/minimal-epsilon.ts';
-export { type Pgd, type PgdOptions, pgd } from './attacks/pgd.ts';
+export { type MomentumFgsm, type MomentumOptions, miFgsm, niFgsm } from './attacks/momentum.ts';
+export { bim, type Pgd, type PgdOptions, pgd, type StepSize } from './attacks/pgd.ts';
 export { type Restarts, restarts } from './attacks/restarts.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
 export {
@@ -131,12 +132,16 @@ export {
 } from './objectives/class-activation-map.ts';
 export { type Objective, type ObjectiveName, objectives } from './objectives/objectives.ts';
 export type { Norm } from './optimize/ball.ts';
+export type { Direction } from './optimize/direction.ts';
 export {
   type OptimizationStep,
   type OptimizedInput,
   type OptimizeInputOptions,
   optimizeInput,
+  type StartRegion,
 } from './optimize/optimize-input.ts';
+export type { ProjectionName } from './optimize/project.ts';
+export type { Keep, Momentum } from './optimize/steps.ts';
 export type { Progress, Work } from './progress.ts';
 export { createRandom, type Random } from './random.ts';
 export type {

@@ -76,6 +76,7 @@ const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { na
   'hop-skip-jump': searchHopSkipJump,
   jpeg: searchJpeg,
   'minimal-epsilon': searchMinimalEpsilon,
+  'momentum-fgsm': searchMomentumFgsm,
   nes: searchNes,
   noise: searchNoise,
   pgd: searchPgd,

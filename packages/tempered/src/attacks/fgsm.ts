@@ -1,5 +1,6 @@
 import type { ObjectiveName } from '../objectives/objectives.ts';
 import type { Norm } from '../optimize/ball.ts';
+import type { StartRegion } from '../optimize/optimize-input.ts';
 import type { Search } from './search.ts';
 import { searchInBall } from './search-in-ball.ts';
 
@@ -7,12 +8,48 @@ export interface Fgsm {
   readonly name: 'fgsm';
   readonly norm: Norm;
   readonly loss: ObjectiveName;
+  readonly randomStart: false | StartRegion;
+  /** Length of the step over ε. */
+  readonly relativeStep: number;
 }
 
-/** Fast gradient sign method: one step of length ε. Goodfellow et al. 2015, §4; with l2, the normalised gradient. */
-export function fgsm({ norm = 'linf', loss = 'cross-entropy' }: { norm?: Norm; loss?: ObjectiveName } = {}): Fgsm {
-  return { name: 'fgsm', norm, loss };
+export interface FgsmOptions {
+  /** Default `'linf'`. */
+  norm?: Norm;
+  /** Default `'cross-entropy'`. */
+  loss?: ObjectiveName;
 }
 
-export const searchFgsm: Search<Fgsm> = (task, { norm, loss }) =>
-  searchInBall(task, { norm, objective: loss, steps: 1, stepSize: task.epsilon! });
+/** Fast gradient sign method: one step of length ε. Goodfellow et al. 2015, §4; in other norms, the steepest ascent. */
+export function fgsm({ norm = 'linf', loss = 'cross-entropy' }: FgsmOptions = {}): Fgsm {
+  return { name: 'fgsm', norm, loss, randomStart: false, relativeStep: 1 };
+}
+
+/**
+ * R+FGSM: a step of `share` · ε along random signs, and the rest of ε along the sign of the gradient there. Tramèr et al.
+ * 2018, eq. 7, with share ½.
+ */
+export function rFgsm({ loss = 'cross-entropy', share = 0.5 }: { loss?: ObjectiveName; share?: number } = {}): Fgsm {
+  return { name: 'fgsm', norm: 'linf', loss, randomStart: { signs: share }, relativeStep: 1 - share };
+}
+
+/**
+ * FGSM-RS: from a uniformly random point of the ball, one step of `relativeStep` · ε, drawn back into the ball. Wong et al.
+ * 2020, algorithm 3, with 1.25.
+ */
+export function fgsmRs({
+  norm = 'linf',
+  loss = 'cross-entropy',
+  relativeStep = 1.25,
+}: FgsmOptions & { relativeStep?: number } = {}): Fgsm {
+  return { name: 'fgsm', norm, loss, randomStart: 'ball', relativeStep };
+}
+
+export const searchFgsm: Search<Fgsm> = (task, { norm, loss, randomStart, relativeStep }) =>
+  searchInBall(task, {
+    norm,
+    objective: loss,
+    randomStart,
+    steps: 1,
+    stepSize: task.epsilon!.map((epsilon) => relativeStep * epsilon),
+  });

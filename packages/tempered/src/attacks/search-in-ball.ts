@@ -1,13 +1,42 @@
-import { type OptimizeInputOptions, optimizeInput } from '../optimize/optimize-input.ts';
+import { type OptimizedInput, type OptimizeInputOptions, optimizeInput } from '../optimize/optimize-input.ts';
+import { rows } from '../tensor.ts';
+import { onlyImages } from './only-images.ts';
 import type { Found, Task } from './search.ts';
 
-type How = Pick<OptimizeInputOptions, 'norm' | 'objective' | 'steps' | 'stepSize' | 'randomStart' | 'keep'>;
+type How = Pick<
+  OptimizeInputOptions,
+  'norm' | 'objective' | 'steps' | 'randomStart' | 'direction' | 'projection' | 'momentum' | 'keep'
+> & { readonly stepSize: Float64Array };
 
 /** Moves the images of a task along a gradient inside their balls. */
 export async function searchInBall(task: Task, how: How): Promise<Found> {
+  const { images: adversarial, zeroGradients, forwards, gradients } = await optimise(task, how);
+  return { adversarial, zeroGradients, forwards, gradients };
+}
+
+/** The same, but first of all with one step of length ε from the image itself; what that breaks is done. */
+export async function searchInBallAfterFgsm(task: Task, how: How): Promise<Found> {
+  const { norm, objective } = how;
+  const once = await optimise(task, { norm, objective, steps: 1, stepSize: task.epsilon!.slice() });
+  const left = Uint32Array.from(once.success.keys()).filter((i) => once.success[i] === 0);
+  const adversarial = once.images;
+  if (left.length === 0) return { ...once, adversarial };
+  const stepSize = Float64Array.from(left, (i) => how.stepSize[i]!);
+  const rest = await optimise(onlyImages(task, left), { ...how, stepSize });
+  const size = adversarial.data.length / once.success.length;
+  for (const [k, i] of left.entries()) adversarial.data.set(rows(rest.images, k, k + 1).data, i * size);
+  return {
+    adversarial,
+    zeroGradients: once.zeroGradients,
+    forwards: once.forwards + rest.forwards,
+    gradients: once.gradients + rest.gradients,
+  };
+}
+
+function optimise(task: Task, how: How): Promise<OptimizedInput> {
   const { classifier, images, labels, targets, epsilon, seed, restart, imageNumbers, batchSize } = task;
   if (epsilon === undefined) throw new TypeError('an attack inside a ball needs the radius');
-  const { images: adversarial, ...rest } = await optimizeInput(classifier, {
+  return optimizeInput(classifier, {
     ...how,
     images,
     labels: targets ?? labels,
@@ -20,5 +49,4 @@ export async function searchInBall(task: Task, how: How): Promise<Found> {
     signal: task.signal,
     onProgress: task.onProgress,
   });
-  return { adversarial, zeroGradients: rest.zeroGradients, forwards: rest.forwards, gradients: rest.gradients };
 }

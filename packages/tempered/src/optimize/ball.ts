@@ -23,7 +23,7 @@ export interface Ball {
 }
 
 /** Entries without a value count as 0, infinite ones as the largest number, so that one of them does not spoil the step of its image. */
-function finite(g: GraphBuilder, gradient: Value): Value {
+export function finite(g: GraphBuilder, gradient: Value): Value {
   const numbers = g.mask(g.greaterOrEqual(g.abs(gradient), g.constant(0)), gradient);
   return g.op('Clip', [numbers, g.constant(-3e38), g.constant(3e38)]);
 }
@@ -80,7 +80,7 @@ const l1: Ball = {
 };
 
 /** x / ‖x‖₁ of each image; 0 where x is. */
-function unitL1(g: GraphBuilder, x: Value): Value {
+export function unitL1(g: GraphBuilder, x: Value): Value {
   return g.div(x, g.max(g.reduceSum(g.abs(x), perImage(x), true), g.constant(1e-12)));
 }
 

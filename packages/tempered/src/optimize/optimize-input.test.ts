@@ -318,7 +318,8 @@ describe('tensors that stay with the engine', () => {
         ...watched,
         upload: (tensor) => (++uploads === failing ? Promise.reject(new Error('no memory')) : watched.upload(tensor)),
       };
-      await expect(optimizeInput(new Classifier(classifier.description, full), options())).rejects.toThrow('no memory');
+      const work = optimizeInput(new Classifier(classifier.description, full), options({ batchSize: 4 }));
+      await expect(work).rejects.toThrow('no memory');
       expect(live.size).toBe(0);
     }
   });

@@ -4,13 +4,15 @@ import { type Chunk, chunks, defaultBatchSize, feed, floats, oneHot, padLabels, 
 import { type Classifier, checkClasses, checkImages } from '../models/classifier.ts';
 import type { ObjectiveName } from '../objectives/objectives.ts';
 import type { Work } from '../progress.ts';
-import { createRandom } from '../random.ts';
+import { createRandom, type Random } from '../random.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
-import { sizeOf, type Tensor, zeros } from '../tensor.ts';
+import { sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
 import { balls, type Norm } from './ball.ts';
+import type { Direction } from './direction.ts';
 import { releaseAll } from './iterate.ts';
-import { compileSteps, noWorstYet, takeSteps } from './steps.ts';
+import type { ProjectionName } from './project.ts';
+import { compileSteps, type Keep, type Momentum, nothingYet, takeSteps } from './steps.ts';
 
 export interface OptimizeInputOptions extends Work {
   /** Where the ball is centred: [N, C, H, W] in [0, 1]. */
@@ -26,12 +28,17 @@ export interface OptimizeInputOptions extends Work {
   /** Length of a step under the norm, in pixel units: one for all images or one each. */
   stepSize: number | ArrayLike<number>;
   steps: number;
-  /** Start from a random point of the ball instead of its centre. Default false. */
-  randomStart?: boolean;
+  /** Start from a random point of the ball (true) or of another region instead of its centre. Default false. */
+  randomStart?: boolean | StartRegion;
   /** Counts repetitions on the same images: each starts from other random points. Default 0. */
   restart?: number;
-  /** Return the last iterate, or the one seen that is worst for the classifier: first by success, then by objective. Default `'last'`. */
-  keep?: 'last' | 'worst';
+  /** Default `'steepest'`. */
+  direction?: Direction;
+  /** Default `'exact'`. */
+  projection?: ProjectionName;
+  momentum?: Momentum;
+  /** Which iterate is returned. Default `'last'`. With `'first'`, images leave the batches as soon as they succeed. */
+  keep?: Keep;
   seed?: number;
   /** Number of each image in its data set: random starts depend on (seed, image number, restart) alone. Default 0, 1, 2 ... */
   imageNumbers?: ArrayLike<number>;
@@ -76,65 +83,199 @@ export interface OptimizedInput {
  * });
  */
 export async function optimizeInput(classifier: Classifier, options: OptimizeInputOptions): Promise<OptimizedInput> {
-  const { images, labels, steps, keep, restart = 0, signal, onProgress } = options;
+  const { images, labels, steps, restart = 0 } = options;
   checkImages(classifier, images);
   checkPixels(images, options.imageNumbers);
   checkOptions(classifier, options);
   const count = images.shape[0]!;
   const epsilon = perImageNumbers(options.epsilon, count);
   const stepSize = perImageNumbers(options.stepSize, count);
+  const start = options.randomStart
+    ? randomStart(images, { start: 0, end: count }, restart, { ...options, epsilon })
+    : images;
+  const all = { images, labels: Int32Array.from(labels), epsilon, stepSize };
+  const state = copied({ x: start, ...nothingYet(start, options) });
+  const spent = { gradients: 0, zeroGradients: 0 };
+  const stages = options.keep === 'first' && !options.onStep ? doublingStages(steps) : [steps];
+  let left = Uint32Array.from({ length: count }, (_, i) => i);
+  let from = 0;
+  for (const length of stages) {
+    if (left.length === 0) break;
+    const stage = { from, length, done: (count - left.length) * steps, total: count * steps };
+    const part = left.length === count ? all : onlyRows(all, left);
+    const before = left.length === count ? state : mapState(state, (tensor) => takeRows(tensor, left));
+    const reached = await runStage(classifier, options, part, before, stage, spent);
+    for (const [name, tensor] of Object.entries<Tensor>(reached)) putRows(state[name]!, tensor, left);
+    from += length;
+    if (options.keep === 'first') left = left.filter((_, k) => reached.worst_success!.data[k] !== 1);
+  }
+  const result = await judge(classifier, options, all, state);
+  // The last iterate has to be judged before the logits of the one that counts are computed.
+  const judging = options.keep === undefined || options.keep === 'last' || options.keep === 'batch' ? 1 : 2;
+  return { ...result, ...spent, forwards: spent.gradients + count * judging };
+}
+
+/** The images of a search with what belongs to each. */
+interface Images {
+  readonly images: Tensor;
+  readonly labels: Int32Array;
+  readonly epsilon: Tensor;
+  readonly stepSize: Tensor;
+}
+
+/** What is carried from step to step, by name, a row for each image. */
+type State = Readonly<Record<string, Tensor>> & { readonly x: Tensor };
+
+interface Stage {
+  /** Steps before this stage, and in it. */
+  readonly from: number;
+  readonly length: number;
+  /** Steps of images, of all stages: for the report of progress. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * 1, 1, 2, 4, 8 ... steps, `steps` together. Between stages the images that are done leave and the others move up, so that
+ * few batches run with gaps, and a longer run takes the same batches as a shorter one as far as that goes.
+ */
+function doublingStages(steps: number): number[] {
+  const stages: number[] = [];
+  for (let done = 0; done < steps; ) {
+    const length = Math.min(Math.max(1, done), steps - done);
+    stages.push(length);
+    done += length;
+  }
+  return stages;
+}
+
+async function runStage(
+  classifier: Classifier,
+  options: OptimizeInputOptions,
+  part: Images,
+  before: State,
+  stage: Stage,
+  spent: { gradients: number; zeroGradients: number },
+): Promise<State> {
+  const count = part.labels.length;
   const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description), classifier.description);
-  const result = {
-    images: zeros(images.shape),
-    objective: new Float32Array(count),
-    success: new Uint8Array(count),
-    logits: zeros([count, classifier.classes.length]),
-  };
-  const programs = await compileSteps(classifier, options, plan.batch);
-  let zeroGradients = 0;
-  const total = plan.chunks.length * steps;
-  let done = 0;
+  const { step } = await compileSteps(classifier, options, plan.batch);
+  const reached = mapState(before, ({ shape }) => zeros(shape));
+  let { done } = stage;
   for (const chunk of plan.chunks) {
-    const padded = padRows(images, chunk, plan.batch);
-    const target = feed(oneHot(padLabels(labels, chunk, plan.batch), classifier.classes.length));
-    const first = options.randomStart ? randomStart(padded, chunk, restart, { ...options, epsilon }) : padded;
-    const { origin, start } = await uploadAll(classifier.runtime, { origin: feed(padded), start: feed(first) });
+    const used = chunk.end - chunk.start;
+    const padded = (tensor: Tensor) => feed(padRows(tensor, chunk, plan.batch));
+    const state = Object.entries(before).map(([name, tensor]) => [name, padded(tensor)] as const);
+    const { x: start, ...carried } = Object.fromEntries(state);
+    const { origin } = await uploadAll(classifier.runtime, { origin: padded(part.images) });
     try {
-      const { x, ...worst } = await takeSteps(programs.step, {
-        start,
+      const after = await takeSteps(step, {
+        start: start!,
         origin,
-        target,
-        epsilon: feed(padRows(epsilon, chunk, plan.batch)),
-        stepSize: feed(padRows(stepSize, chunk, plan.batch)),
-        steps,
-        worst: keep === 'worst' ? noWorstYet(first) : undefined,
-        signal,
-        onStep: options.onStep && ((step, at, objective) => reportStep(options, step, chunk, objective, at)),
+        carried,
+        target: targetOf(classifier, part, chunk, plan.batch),
+        epsilon: padded(part.epsilon),
+        stepSize: padded(part.stepSize),
+        counted: options.keep === 'batch' ? feed(onesFor(used, plan.batch)) : undefined,
+        steps: stage.length,
+        signal: options.signal,
+        onStep: options.onStep && ((at, x, objective) => reportStep(options, stage.from + at, chunk, objective, x)),
         onFirst: (size) => {
-          zeroGradients += floats(size)
-            .subarray(0, chunk.end - chunk.start)
-            .filter((value) => value === 0).length;
+          if (stage.from === 0) spent.zeroGradients += countZeros(floats(size).subarray(0, used));
         },
-        onDone: () => onProgress?.({ stage: 'optimise', done: ++done, total }),
+        isOver:
+          options.keep === 'first' && !options.onStep
+            ? (succeeded) =>
+                floats(succeeded)
+                  .subarray(0, used)
+                  .every((value) => value === 1)
+            : undefined,
+        onDone: () => {
+          spent.gradients += used;
+          done += used;
+          options.onProgress?.({ stage: 'optimise', done, total: stage.total });
+        },
       });
       try {
-        const { fetched } = await programs.final.run({ x, target, ...worst });
-        copyRows(fetched, chunk, {
-          result: result.images.data,
-          result_value: result.objective,
-          result_success: result.success,
-          result_logits: result.logits.data,
-        });
+        await readRows(after, chunk, reached);
       } finally {
-        releaseAll({ x, ...worst });
+        releaseAll(after);
       }
     } finally {
       origin.release();
     }
   }
-  // The last iterate has to be judged before the logits of the worst one are computed.
-  const judging = keep === 'worst' ? 2 : 1;
-  return { ...result, zeroGradients, forwards: count * (steps + judging), gradients: count * steps };
+  return reached;
+}
+
+/** Objective, success and logits of the iterates that count. */
+async function judge(classifier: Classifier, options: OptimizeInputOptions, all: Images, state: State) {
+  const count = all.labels.length;
+  const result = {
+    images: zeros(all.images.shape),
+    objective: new Float32Array(count),
+    success: new Uint8Array(count),
+    logits: zeros([count, classifier.classes.length]),
+  };
+  const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description), classifier.description);
+  const { final } = await compileSteps(classifier, options, plan.batch);
+  for (const chunk of plan.chunks) {
+    options.signal?.throwIfAborted();
+    const feeds = final.inputNames
+      .filter((name) => name in state)
+      .map((name) => [name, feed(padRows(state[name]!, chunk, plan.batch))]);
+    const target = targetOf(classifier, all, chunk, plan.batch);
+    const { fetched } = await final.run({ ...Object.fromEntries(feeds), target });
+    copyRows(fetched, chunk, {
+      result: result.images.data,
+      result_value: result.objective,
+      result_success: result.success,
+      result_logits: result.logits.data,
+    });
+  }
+  return result;
+}
+
+const targetOf = (classifier: Classifier, { labels }: Images, chunk: Chunk, batch: number): HostTensor =>
+  feed(oneHot(padLabels(labels, chunk, batch), classifier.classes.length));
+
+const countZeros = (sizes: Float32Array): number => sizes.filter((size) => size === 0).length;
+
+const onesFor = (used: number, batch: number): Tensor => ({
+  shape: [batch],
+  data: Float32Array.from({ length: batch }, (_, row) => Number(row < used)),
+});
+
+const onlyRows = ({ images, labels, epsilon, stepSize }: Images, indices: Uint32Array): Images => ({
+  images: takeRows(images, indices),
+  labels: Int32Array.from(indices, (i) => labels[i]!),
+  epsilon: takeRows(epsilon, indices),
+  stepSize: takeRows(stepSize, indices),
+});
+
+const copied = (state: State): State => mapState(state, ({ shape, data }) => ({ shape, data: data.slice() }));
+
+const mapState = (state: State, change: (tensor: Tensor) => Tensor): State => {
+  const { x, ...rest } = state;
+  return { ...Object.fromEntries(Object.entries(rest).map(([name, tensor]) => [name, change(tensor)])), x: change(x) };
+};
+
+function putRows(into: Tensor, from: Tensor, indices: Uint32Array): void {
+  const size = sizeOf(into.shape.slice(1));
+  for (const [row, index] of indices.entries())
+    into.data.set(from.data.subarray(row * size, (row + 1) * size), index * size);
+}
+
+/** Brings the rows of a chunk back from the engine. */
+async function readRows(
+  tensors: Readonly<Record<string, HostTensor | ResidentTensor>>,
+  chunk: Chunk,
+  into: Readonly<Record<string, Tensor>>,
+): Promise<void> {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const read = 'resident' in tensor ? await tensor.read() : tensor;
+    copyRows({ [name]: read }, chunk, { [name]: into[name]!.data });
+  }
 }
 
 /** Numbers of images as a column: one for all, or one each. */
@@ -156,7 +297,16 @@ function copyRows(
   }
 }
 
-/** The rows of a chunk moved to random points of their balls, each from its own stream. */
+/**
+ * Where random starts lie around an image, before they are clipped to [0, 1]:
+ * - `'ball'`: uniform in the ball
+ * - `'box'`: each pixel uniform within ±ε, whatever the norm; `{ box: w }`: within ±w
+ * - `'sphere'`: at distance ε, in l2 in a uniformly random direction
+ * - `{ signs: q }`: each pixel at ±q ε
+ */
+export type StartRegion = 'ball' | 'box' | 'sphere' | { readonly box: number } | { readonly signs: number };
+
+/** The rows of a chunk moved to random points around them, each from its own stream. */
 export function randomStart(
   origin: Tensor,
   chunk: Chunk,
@@ -166,7 +316,8 @@ export function randomStart(
     epsilon,
     seed = 0,
     imageNumbers,
-  }: Pick<OptimizeInputOptions, 'norm' | 'seed' | 'imageNumbers'> & { epsilon: Tensor },
+    randomStart: region = true,
+  }: Pick<OptimizeInputOptions, 'norm' | 'seed' | 'imageNumbers' | 'randomStart'> & { epsilon: Tensor },
 ): Tensor {
   const start = { shape: origin.shape, data: origin.data.slice() };
   const size = sizeOf(origin.shape.slice(1));
@@ -174,7 +325,7 @@ export function randomStart(
   for (let row = 0; row < chunk.end - chunk.start; row++) {
     const index = chunk.start + row;
     const random = createRandom(seed, 'start', imageNumbers ? imageNumbers[index]! : index, restart);
-    balls[norm].randomPoint(delta, epsilon.data[index]!, random);
+    fillStart(delta, norm, region === true ? 'ball' : region, epsilon.data[index]!, random);
     const base = row * size;
     for (let i = 0; i < size; i++) {
       start.data[base + i] = Math.min(1, Math.max(0, start.data[base + i]! + delta[i]!));
@@ -183,12 +334,33 @@ export function randomStart(
   return start;
 }
 
+function fillStart(
+  delta: Float32Array,
+  norm: Norm,
+  region: StartRegion | false,
+  epsilon: number,
+  random: Random,
+): void {
+  if (region === false) delta.fill(0);
+  else if (region === 'ball') balls[norm].randomPoint(delta, epsilon, random);
+  else if (region === 'box') random.fillUniform(delta, -epsilon, epsilon);
+  else if (region !== 'sphere' && 'box' in region) random.fillUniform(delta, -region.box, region.box);
+  else if (region !== 'sphere')
+    for (let i = 0; i < delta.length; i++) delta[i] = (random.bits() % 2 === 0 ? 1 : -1) * region.signs * epsilon;
+  else {
+    if (norm === 'linf') random.fillUniform(delta, -1, 1);
+    else random.fillNormal(delta, 0, 1);
+    const length = balls[norm].distance(delta, new Float32Array(delta.length));
+    for (let i = 0; i < delta.length; i++) delta[i] = (delta[i]! * epsilon) / length;
+  }
+}
+
 async function reportStep(
   { onStep }: OptimizeInputOptions,
   step: number,
   chunk: Chunk,
   objective: HostTensor,
-  x: ResidentTensor,
+  x: HostTensor | ResidentTensor,
 ): Promise<void> {
   const used = chunk.end - chunk.start;
   await onStep?.({
@@ -196,7 +368,7 @@ async function reportStep(
     chunk,
     objective: floats(objective).subarray(0, used),
     read: async () => {
-      const data = floats(await x.read());
+      const data = floats('resident' in x ? await x.read() : x);
       const shape = [used, ...x.shape.slice(1)];
       return { shape, data: data.slice(0, sizeOf(shape)) };
     },

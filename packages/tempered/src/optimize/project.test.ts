@@ -4,7 +4,7 @@ import { createRandom } from '../random.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { HostTensor, Program, Runtime } from '../runtime/runtime.ts';
 import { balls, type Norm } from './ball.ts';
-import { projectL1ThenBox, projectL2ThenBox } from './project.ts';
+import { projections } from './project.ts';
 import { nearestPoint } from './testing/nearest-point.ts';
 
 const COUNT = 12;
@@ -21,8 +21,7 @@ beforeAll(async () => {
     const [x, origin] = ['x', 'origin'].map((name) => g.input(name, 'float32', SHAPE));
     const epsilon = g.reshape(g.input('epsilon', 'float32', [COUNT]), [COUNT, 1, 1, 1]);
     g.output(balls[norm].project(g, x!, origin!, epsilon), 'exact');
-    if (norm === 'l2') g.output(projectL2ThenBox(g, x!, origin!, epsilon), 'simple');
-    if (norm === 'l1') g.output(projectL1ThenBox(g, x!, origin!, epsilon), 'simple');
+    g.output(projections['ball-then-box'][norm](g, x!, origin!, epsilon), 'simple');
     programs[norm] = await runtime.compile(writeModel(g.graph));
   }
 });

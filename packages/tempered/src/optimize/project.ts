@@ -47,17 +47,43 @@ export const projectL1: Projection = (g, x, origin, epsilon) => {
 };
 
 /** The nearest point of the l1 ball, box or no box, then clipped to the box. */
-export const projectL1ThenBox: Projection = (g, x, origin, epsilon) => {
+const projectL1ThenBox: Projection = (g, x, origin, epsilon) => {
   const { delta, size, radius } = rows(g, x, origin, epsilon);
   return softThreshold(g, x, origin, delta, size, undefined, radius);
 };
 
 /** The nearest point of the l2 ball, box or no box, then clipped to the box: nearly exact, and what most papers do. */
-export const projectL2ThenBox: Projection = (g, x, origin, epsilon) => {
+const projectL2ThenBox: Projection = (g, x, origin, epsilon) => {
   const delta = g.sub(x, origin);
   const factor = g.min(g.div(epsilon, g.max(norm2(g, delta), g.constant(1e-12))), g.constant(1));
   return clipToBox(g, g.add(origin, g.mul(delta, factor)));
 };
+
+/** Every displacement scaled to length ε, longer or shorter than it was, then clipped to the box: onto the surface of the ball. */
+const ontoSphere =
+  (length: (g: GraphBuilder, delta: Value) => Value): Projection =>
+  (g, x, origin, epsilon) => {
+    const delta = g.sub(x, origin);
+    const factor = g.div(epsilon, g.max(length(g, delta), g.constant(1e-12)));
+    return clipToBox(g, g.add(origin, g.mul(delta, factor)));
+  };
+
+const norm1 = (g: GraphBuilder, x: Value): Value => g.reduceSum(g.abs(x), perImage(x), true);
+const normInf = (g: GraphBuilder, x: Value): Value => g.reduceMax(g.abs(x), perImage(x), true);
+
+/**
+ * How an iterate is drawn back into ball and box:
+ * - `'exact'`: to the nearest point of both together
+ * - `'ball-then-box'`: to the nearest point of the ball, which is then clipped: what most published attacks do
+ * - `'sphere-then-box'`: scaled onto the surface of the ball, from inside too, then clipped
+ */
+export const projections = {
+  exact: { linf: projectLinf, l2: projectL2, l1: projectL1 },
+  'ball-then-box': { linf: projectLinf, l2: projectL2ThenBox, l1: projectL1ThenBox },
+  'sphere-then-box': { linf: ontoSphere(normInf), l2: ontoSphere(norm2), l1: ontoSphere(norm1) },
+} as const satisfies Record<string, Record<'linf' | 'l2' | 'l1', Projection>>;
+
+export type ProjectionName = keyof typeof projections;
 
 /** ‖x‖₂ of each image, [N, 1, 1, 1]. */
 export function norm2(g: GraphBuilder, x: Value): Value {
@@ -105,7 +131,9 @@ function softThreshold(
       g.greaterOrEqual(newton, g.scale(low, 1 - 1e-6)),
       g.lessOrEqual(newton, g.scale(high, 1 + 1e-6)),
     );
-    const usable = g.and(between, g.greater(free, zero));
+    // Entries can still move, or none has to.
+    const settled = g.equal(value, radius.shape.length === 0 ? g.expand(radius, value.shape) : radius);
+    const usable = g.and(between, g.greater(g.add(free, g.cast(settled, 'float32')), zero));
     threshold = g.where(usable, g.min(g.max(newton, low), high), g.scale(g.add(low, high), 0.5));
   }
   const shrunk = g.relu(g.sub(g.abs(delta), asColumn(g, threshold, x)));

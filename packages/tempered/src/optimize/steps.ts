@@ -1,21 +1,44 @@
 /** @file The compiled programs of input optimisation: one step, and the reading of its result. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import { feed } from '../models/batching.ts';
 import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
-import type { Tensor } from '../tensor.ts';
-import { balls, type Norm } from './ball.ts';
+import { type Tensor, zeros } from '../tensor.ts';
+import type { Norm } from './ball.ts';
+import { averaged, type Direction, writeMove } from './direction.ts';
 import { iterate } from './iterate.ts';
-import { perImage } from './project.ts';
+import { type ProjectionName, perImage, projections } from './project.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
 export interface StepOptions {
   objective?: ObjectiveName;
   goal: 'away' | 'toward';
   norm: Norm;
-  keep?: 'last' | 'worst';
+  /** Default `'steepest'`. */
+  direction?: Direction;
+  /** Default `'exact'`. */
+  projection?: ProjectionName;
+  /** Steps follow a running sum of gradients instead of the last one. */
+  momentum?: Momentum;
+  keep?: Keep;
 }
+
+/** g ← decay · g + ∇ / ‖∇‖₁. Dong et al. 2018, eq. 6. */
+export interface Momentum {
+  readonly decay: number;
+  /** Takes ∇ at x + step size · decay · g, where the momentum alone would lead. Lin et al. 2020, eqs. 6–8. */
+  readonly lookAhead: boolean;
+}
+
+/**
+ * Which iterate counts:
+ * - `'last'`: the last one
+ * - `'worst'`: of all that were seen, the worst for the classifier, by success first and then by the objective
+ * - `'first'`: the first that succeeds, and where none does the worst
+ * - `'objective'`: the one with the worst objective, successful or not
+ * - `'batch'`: the one at which the mean objective of the whole batch is worst; the last one is not looked at
+ */
+export type Keep = 'last' | 'worst' | 'first' | 'objective' | 'batch';
 
 export interface StepPrograms {
   step: ClassifierProgram;
@@ -24,47 +47,56 @@ export interface StepPrograms {
 
 export async function compileSteps(classifier: Classifier, options: StepOptions, batch: number): Promise<StepPrograms> {
   const { objective = 'cross-entropy', goal, norm, keep = 'last' } = options;
-  const key = JSON.stringify([objective, goal, norm, keep]);
+  const { direction = 'steepest', projection = 'exact', momentum } = options;
+  const key = JSON.stringify([objective, goal, norm, keep, direction, projection, momentum]);
   return {
     step: await classifier.program(`optimise ${key}`, batch, (context) => writeStep(context, classifier, options)),
     final: await classifier.program(`optimised ${key}`, batch, (context) => writeFinal(context, classifier, options)),
   };
 }
 
-/** x → x_next: objective, gradient, step and projection in one graph, and the worst iterate so far (worst for the classifier) when it is kept. */
+/** x → x_next: objective, gradient, step and projection in one graph, and the iterate that counts so far. */
 function writeStep(context: ProgramContext, classifier: Classifier, options: StepOptions): void {
   const { g, batch } = context;
-  const { norm, goal, keep } = options;
+  const { norm, goal, momentum, direction = 'steepest', projection = 'exact', keep = 'last' } = options;
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);
   const [epsilon, stepSize] = ['epsilon', 'step_size'].map((name) =>
     g.reshape(g.input(name, 'float32', [batch]), [batch, ...classifier.inputShape.map(() => 1)]),
   ) as [Value, Value];
-  const { value, success } = writeObjective(context, classifier, options, x);
-  const [dx] = gradient(g, { of: value, wrt: [x] });
-  const direction = rises(options) === goal ? dx! : g.neg(dx!);
-  const ball = balls[norm];
-  g.output(ball.project(g, ball.step(g, x, direction, stepSize), origin, epsilon), 'x_next');
+  const sum = momentum && g.input('momentum', 'float32', shape);
+  const at = momentum?.lookAhead ? g.add(x, g.mul(g.scale(stepSize, momentum.decay), sum!)) : x;
+  const { value, success } = writeObjective(context, classifier, options, at);
+  const [dx] = gradient(g, { of: value, wrt: [at] });
+  const ascent = rises(options) === goal ? dx! : g.neg(dx!);
+  const pull = momentum ? g.add(g.scale(sum!, momentum.decay), averaged(g, ascent)) : ascent;
+  if (momentum) g.output(pull, 'momentum_next');
+  const moved = writeMove(g, norm, direction, x, pull, stepSize);
+  g.output(projections[projection][norm](g, moved, origin, epsilon), 'x_next');
   g.output(value, 'objective');
   g.output(g.op('ReduceL1', [dx!, g.integers(perImage(dx!))], { keepdims: 0 }), 'gradient_size');
-  if (keep === 'worst')
-    writeWorst(g, x, value, success, options, ['worst_x_next', 'worst_value_next', 'worst_success_next']);
+  if (keep === 'last') return;
+  const worst = writeWorst(g, x, value, success, options);
+  g.output(worst.x, 'worst_x_next');
+  g.output(worst.value, 'worst_value_next');
+  g.output(worst.success, 'worst_success_next');
+  g.output(worst.success, 'succeeded');
 }
 
-/** The result: the last iterate or the worst one, its objective, success and logits. */
+/** The result: the iterate that counts, its objective, success and logits. */
 function writeFinal(context: ProgramContext, classifier: Classifier, options: StepOptions): void {
   const { g, batch } = context;
-  const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
-  if (options.keep !== 'worst') {
-    const { value, success, logits } = writeObjective(context, classifier, options, x);
+  const { keep = 'last' } = options;
+  const shape = [batch, ...classifier.inputShape];
+  const x = g.input(keep === 'batch' ? 'worst_x' : 'x', 'float32', shape);
+  const { value, success, logits } = writeObjective(context, classifier, options, x);
+  if (keep === 'last' || keep === 'batch') {
     writeResult(g, x, value, success, logits);
     return;
   }
-  const { value, success } = writeObjective(context, classifier, options, x);
   const worst = writeWorst(g, x, value, success, options);
-  const { logits } = context.model(worst.x);
-  writeResult(g, worst.x, worst.value, worst.success, logits);
+  writeResult(g, worst.x, worst.value, worst.success, context.model(worst.x).logits);
 }
 
 function writeResult(g: GraphBuilder, x: Value, value: Value, success: Value, logits: Value): void {
@@ -84,60 +116,69 @@ function writeObjective(
   const { logits } = model(x);
   const value = objectives[objective].build(g, logits, target);
   const margin = objectives.margin.build(g, logits, target);
-  const zero = g.constant(0);
-  const success = goal === 'away' ? g.greater(margin, zero) : g.less(margin, zero);
+  // Other programs round otherwise: a margin of a few roundings is no success yet.
+  const slack = g.scale(g.reduceMax(g.abs(logits), [1]), 1e-6);
+  const success = goal === 'away' ? g.greater(margin, slack) : g.less(margin, g.neg(slack));
   return { value, success: g.cast(success, 'float32'), logits };
 }
 
 const WORST_INPUTS = ['worst_x', 'worst_value', 'worst_success'] as const;
 
-/** Replaces the worst iterate where the present one is better: success first, then the objective. */
+/** Replaces the iterate that counts so far where the present one is better. */
 function writeWorst(
   g: GraphBuilder,
   x: Value,
-  value: Value,
+  ownValue: Value,
   success: Value,
   options: StepOptions,
-  outputs?: readonly string[],
 ): { x: Value; value: Value; success: Value } {
+  const { goal, keep } = options;
   const [worstX, worstValue, worstSuccess] = [
     g.input(WORST_INPUTS[0], 'float32', x.shape),
-    g.input(WORST_INPUTS[1], 'float32', value.shape),
+    g.input(WORST_INPUTS[1], 'float32', ownValue.shape),
     g.input(WORST_INPUTS[2], 'float32', success.shape),
   ];
-  const farther = rises(options) === options.goal ? g.greater(value, worstValue) : g.less(value, worstValue);
-  const better = g.greater(
-    g.add(g.scale(g.sub(success, worstSuccess), 2), g.cast(farther, 'float32')),
-    g.constant(0.5),
-  );
+  const value = keep === 'batch' ? writeBatchMean(g, ownValue) : ownValue;
+  const farther = rises(options) === goal ? g.greater(value, worstValue) : g.less(value, worstValue);
+  const none = g.less(worstSuccess, g.constant(0));
+  const gain = g.sub(success, worstSuccess);
+  // Success counts twice as much as the objective, or not at all; the first success rules out all that follow.
+  const rank = {
+    worst: g.add(g.scale(gain, 2), g.cast(farther, 'float32')),
+    first: g.sub(g.add(g.scale(gain, 2), g.cast(farther, 'float32')), g.scale(g.relu(worstSuccess), 3)),
+    objective: g.cast(farther, 'float32'),
+    batch: g.cast(farther, 'float32'),
+  }[keep === undefined || keep === 'last' ? 'worst' : keep];
+  const better = g.greater(g.add(rank, g.scale(g.cast(none, 'float32'), 4)), g.constant(0.5));
   const spread = g.reshape(better, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
-  const worst = {
+  return {
     x: g.where(spread, x, worstX),
     value: g.where(better, value, worstValue),
     success: g.where(better, success, worstSuccess),
   };
-  for (const [i, name] of (outputs ?? []).entries()) g.output([worst.x, worst.value, worst.success][i]!, name);
-  return worst;
+}
+
+/** The mean over those rows of a batch that are images and no padding, for every row: `counted` says which are. */
+function writeBatchMean(g: GraphBuilder, value: Value): Value {
+  const counted = g.input('counted', 'float32', value.shape);
+  const mean = g.div(g.reduceSum(g.mul(value, counted), [0], true), g.reduceSum(counted, [0], true));
+  return g.expand(mean, value.shape);
 }
 
 export const rises = ({ objective = 'cross-entropy' }: StepOptions): 'away' | 'toward' => objectives[objective].rises;
 
-/** With the engine, except before the first step. */
-export type Worst = Record<(typeof WORST_INPUTS)[number], HostTensor | ResidentTensor>;
-
-/** A worst iterate that any other beats: success is below every real one. */
-export function noWorstYet(start: Tensor): Worst {
-  const none: HostTensor = {
-    dtype: 'float32',
-    shape: [start.shape[0]!],
-    data: new Float32Array(start.shape[0]!).fill(-1),
+/** What the program carries before the first step: no momentum, and an iterate that any other beats, with a success below every real one. */
+export function nothingYet(start: Tensor, { keep = 'last', momentum }: StepOptions): Record<string, Tensor> {
+  const none: Tensor = { shape: [start.shape[0]!], data: new Float32Array(start.shape[0]!).fill(-1) };
+  return {
+    ...(keep !== 'last' && { worst_x: start, worst_value: none, worst_success: none }),
+    ...(momentum && { momentum: zeros(start.shape) }),
   };
-  return { worst_x: feed(start), worst_value: none, worst_success: none };
 }
 
 export interface TakeStepsOptions {
   /** First iterate; it is released. */
-  start: ResidentTensor;
+  start: HostTensor | ResidentTensor;
   origin: ResidentTensor;
   /** One-hot classes, [batch, K]. */
   target: HostTensor;
@@ -145,12 +186,17 @@ export interface TakeStepsOptions {
   epsilon: HostTensor;
   stepSize: HostTensor;
   steps: number;
-  worst?: Worst;
+  /** What else the program carries from step to step. */
+  carried?: Readonly<Record<string, HostTensor | ResidentTensor>>;
+  /** 1 for the rows of the batch that are images, 0 for padding; read with `keep: 'batch'` alone. */
+  counted?: HostTensor;
   signal?: AbortSignal;
   /** Called after each step with the iterate that it started from and, on request, the objective there. */
-  onStep?: (step: number, x: ResidentTensor, objective: HostTensor) => void | Promise<void>;
+  onStep?: (step: number, x: HostTensor | ResidentTensor, objective: HostTensor) => void | Promise<void>;
   /** Called after the first step with Σ|gradient| of each image at its start, [batch]. */
   onFirst?: (gradientSize: HostTensor) => void;
+  /** Called after each step with 1 for every image that has succeeded, [batch]; true ends the steps. */
+  isOver?: (succeeded: HostTensor) => boolean;
   /** Called after each step. */
   onDone?: () => void;
 }
@@ -158,18 +204,25 @@ export interface TakeStepsOptions {
 /** Runs the step program `steps` times; images stay with the engine. The caller releases what is returned. */
 export async function takeSteps(
   program: ClassifierProgram,
-  { start, origin, target, epsilon, stepSize, steps, worst, signal, onStep, onFirst, onDone }: TakeStepsOptions,
-): Promise<{ x: HostTensor | ResidentTensor } & Partial<Worst>> {
+  options: TakeStepsOptions,
+): Promise<Record<string, HostTensor | ResidentTensor> & { x: HostTensor | ResidentTensor }> {
+  const { start, origin, target, epsilon, stepSize, steps, carried, counted, signal } = options;
+  const { onStep, onFirst, isOver, onDone } = options;
   const { x, ...rest } = await iterate(program, {
-    state: { x: start, ...worst },
-    constants: { origin, target, epsilon, step_size: stepSize },
+    state: { x: start, ...carried },
+    constants: { origin, target, epsilon, step_size: stepSize, ...(counted && { counted }) },
     steps,
     signal,
-    fetch: (step) => [...(onStep ? ['objective'] : []), ...(step === 0 && onFirst ? ['gradient_size'] : [])],
+    fetch: (step) => [
+      ...(onStep ? ['objective'] : []),
+      ...(step === 0 && onFirst ? ['gradient_size'] : []),
+      ...(isOver ? ['succeeded'] : []),
+    ],
     onStep: async (step, fetched, before) => {
       if (step === 0) onFirst?.(fetched.gradient_size!);
-      await onStep?.(step, before.x as ResidentTensor, fetched.objective!);
+      await onStep?.(step, before.x!, fetched.objective!);
       onDone?.();
+      return isOver?.(fetched.succeeded!) ? 'stop' : undefined;
     },
   });
   return { x: x!, ...rest };
