@@ -1,11 +1,6 @@
-/** @file Every training method, on a network small enough for all of them. */
-import type { GraphBuilder, Value } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pgd } from '../attacks/pgd.ts';
-import { type Dataset, fromArrays } from '../data/dataset.ts';
 import type { ModelDescription } from '../models/classifier.ts';
-import { modelOf } from '../models/testing/small-models.ts';
-import { createRandom } from '../random.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { trackTensors } from '../runtime/testing/track-tensors.ts';
@@ -23,6 +18,7 @@ import {
 } from './method.ts';
 import { adam } from './optimizer.ts';
 import { ramp } from './ramp.ts';
+import { corners, gapNetwork } from './testing/gap-network.ts';
 import { type TrainOptions, train } from './train.ts';
 
 let runtime: Runtime;
@@ -30,52 +26,6 @@ beforeAll(async () => {
   runtime = await createNodeRuntime({ threads: 1 });
 });
 afterAll(() => runtime.close());
-
-const CLASSES = 3;
-const SHAPE = [1, 4, 4] as const;
-
-/** Bright corners on noise: a class for each corner. */
-function corners(count = 30, seed = 1): Dataset {
-  const random = createRandom(seed, 'data');
-  const labels = Int32Array.from({ length: count }, () => random.integer(CLASSES));
-  const pixels = new Float32Array(count * 16);
-  random.fillUniform(pixels, 0, 0.5);
-  const places = [0, 3, 12];
-  labels.forEach((label, i) => {
-    for (const offset of [0, 1, 4, 5].map((at) => Math.max(0, at - (places[label]! % 4 === 3 ? 1 : 0))))
-      pixels[i * 16 + Math.min(15, places[label]! + offset - (places[label]! === 12 ? 4 : 0))] = 0.9;
-  });
-  const classes = Array.from({ length: CLASSES }, (_, k) => `class ${k}`);
-  return fromArrays({ name: 'corners', split: 'train', classes, imageShape: SHAPE, pixels, labels });
-}
-
-/** Convolution, perhaps batch normalisation, tanh, convolution, global average pooling, linear. */
-function network({ batchNorm = false } = {}): ModelDescription {
-  const parameter = (g: GraphBuilder, name: string, shape: readonly number[], scale = 0.6): Value => {
-    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    createRandom(3, name).fillNormal(data, 0, scale);
-    return g.parameter(name, { dtype: 'float32', shape, data });
-  };
-  const filled = (g: GraphBuilder, name: string, value: number) =>
-    g.parameter(name, { dtype: 'float32', shape: [4], data: new Float32Array(4).fill(value) });
-  return modelOf(SHAPE, CLASSES, (g, x) => {
-    const conv = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] };
-    let h = g.op('Conv', [x, parameter(g, 'conv1.weight', [4, 1, 3, 3]), parameter(g, 'conv1.bias', [4], 0.1)], conv);
-    if (batchNorm) {
-      const inputs = [
-        h,
-        filled(g, 'scale', 1),
-        filled(g, 'shift', 0),
-        filled(g, 'mean', 0.2),
-        filled(g, 'variance', 2),
-      ];
-      h = g.op('BatchNormalization', inputs, { epsilon: 1e-5, momentum: 0.9 });
-    }
-    h = g.rename(g.op('Conv', [g.tanh(h), parameter(g, 'conv2.weight', [5, 4, 3, 3])], conv), 'features');
-    h = g.op('Flatten', [g.op('GlobalAveragePool', [h])], { axis: 1 });
-    return g.rename(g.op('Gemm', [h, parameter(g, 'head', [CLASSES, 5], 1)], { transB: 1 }), 'logits');
-  });
-}
 
 const attack = pgd({ steps: 3, stepSize: 0.05 });
 const NAMES = [
@@ -122,7 +72,7 @@ const methods: Record<string, TrainingMethod> = {
 
 const options = (over: Partial<TrainOptions>): TrainOptions => ({
   runtime,
-  model: network(),
+  model: gapNetwork(),
   dataset: corners(),
   epochs: 3,
   batchSize: 10,
@@ -152,7 +102,7 @@ describe.each(Object.entries(methods))('%s', (name, method) => {
 
   it('ends the same, bit for bit, when it was stopped and resumed, and frees what it held', async () => {
     const { runtime: watched, live } = trackTensors(runtime);
-    const all = options({ method, runtime: watched, model: network({ batchNorm: !name.includes('Boopathy') }) });
+    const all = options({ method, runtime: watched, model: gapNetwork({ batchNorm: !name.includes('Boopathy') }) });
     const whole = await train(all);
     const checkpoints = memory();
     const onEpoch = ({ epoch }: { epoch: number }) => {
