@@ -12,14 +12,21 @@ export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fo
 export { type Fab, type FabOptions, fab } from './attacks/fab.ts';
 export { type Fgsm, type FgsmOptions, fgsm, fgsmRs, rFgsm } from './attacks/fgsm.ts';
 export { type Fmn, type FmnOptions, fmn } from './attacks/fmn.ts';
+export { type HopSkipJump, type HopSkipJumpOptions, hopSkipJump } from './attacks/hop-skip-jump.ts';
 export {
   type MinimalEpsilon,
   type MinimalEpsilonOptions,
   minimalEpsilon,
 } from './attacks/minimal-epsilon.ts';
 export { type MomentumFgsm, type MomentumOptions, miFgsm, niFgsm } from './attacks/momentum.ts';
+export { type Nes, type NesOptions, nes } from './attacks/nes.ts';
+export { type Noise, type NoiseOptions, noise } from './attacks/noise.ts';
 export { bim, type Pgd, type PgdOptions, pgd, type StepSize } from './attacks/pgd.ts';
 export { type Restarts, restarts } from './attacks/restarts.ts';
+export { type Square, type SquareOptions, square } from './attacks/square.ts';
+export { chooseTargets, type TargetChoice, type Targeted, type TargetPolicy, targeted } from './attacks/targeted.ts';
+export { foolingRate, type Universal, type UniversalOptions, universalPerturbation } from './attacks/universal.ts';
+export { type WorstCase, worstCase } from './attacks/worst-case.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
 export {
   type AttributionMethod,
