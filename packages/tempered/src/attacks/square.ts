@@ -30,8 +30,8 @@ export interface SquareOptions {
 }
 
 /**
- * Square attack: random search in square windows by scores alone, no gradients. Andriushchenko et al. 2020; in l1 as in
- * Croce & Hein 2021, "Mind the box", with the exact projection on ball ∩ box. Climbs the margin, or with targets the
+ * Square attack: random search in square windows by scores alone, no gradients. Andriushchenko et al. 2020; in l1 the
+ * form for l2 with lengths in l1, and the exact projection on ball and box. Climbs the margin, or with targets the
  * log-probability of the target. Images that are broken leave, and cost no more queries.
  *
  * Differs from the authors' code in that every image has windows of its own, whatever it shares a batch with, and that
