@@ -13,10 +13,10 @@ const HALVED_AFTER = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
 export function windowSide(
   norm: Norm,
   step: number,
-  { queries, share }: { queries: number; share: number },
+  { schedule, share }: { schedule: number; share: number },
   [, height, width]: ImageShape,
 ): number {
-  const at = Math.floor((step / queries) * 10_000);
+  const at = Math.floor((step / schedule) * 10_000);
   const halvings = HALVED_AFTER.filter((end) => at > end).length;
   const side = Math.round(Math.sqrt((share / 2 ** halvings) * height * width));
   const fitting = norm === 'linf' ? Math.max(side, 1) : Math.max(side, 3) | 1;

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => runtime.close());
 
 const images = noiseImages(12, SHAPE);
-const first = { queries: 10_000, share: 0.8 };
+const first = { schedule: 10_000, share: 0.8 };
 
 it.each([
   [28, [25, 18, 13, 9, 6, 4, 3, 2]],
@@ -33,7 +33,7 @@ it.each([
   const steps = [10, 50, 200, 500, 1000, 2000, 4000, 6000];
   expect(steps.map((step) => windowSide('linf', step, first, [3, size, size]))).toEqual(sides);
   expect(windowSide('linf', 11, first, [3, size, size])).toBe(sides[1]);
-  const halved = { queries: 5000, share: 0.8 };
+  const halved = { schedule: 5000, share: 0.8 };
   expect(steps.map((step) => windowSide('linf', step / 2, halved, [3, size, size]))).toEqual(sides);
   for (const step of steps) expect(windowSide('l2', step, first, [1, size, size]) % 2).toBe(1);
 });

@@ -18,6 +18,8 @@ export interface Square {
   readonly queries: number;
   /** Share of the pixels that the first windows cover. */
   readonly share: number;
+  /** Queries in which windows shrink to their last size. */
+  readonly schedule: number;
 }
 
 export interface SquareOptions {
@@ -27,6 +29,8 @@ export interface SquareOptions {
   queries?: number;
   /** p of the paper. Default 0.8. */
   share?: number;
+  /** Default: all queries. AutoAttack keeps to the 10,000 of the paper. */
+  schedule?: number;
 }
 
 /**
@@ -39,12 +43,13 @@ export interface SquareOptions {
  *
  * @example square({ norm: 'l2', queries: 1000 })
  */
-export function square({ norm = 'linf', queries = 5000, share = 0.8 }: SquareOptions = {}): Square {
+export function square({ norm = 'linf', queries = 5000, share = 0.8, schedule = queries }: SquareOptions = {}): Square {
   if (!Number.isInteger(queries) || queries < 1)
     throw new UsageError(`the number of queries must be a whole number, 1 or more, not ${queries}`);
+  if (!(schedule >= 1)) throw new UsageError(`the schedule must have 1 query or more, not ${schedule}`);
   if (!(share > 0 && share <= 1))
     throw new UsageError(`the share of pixels must be above 0 and at most 1, not ${share}`);
-  return { name: 'square', norm, queries, share };
+  return { name: 'square', norm, queries, share, schedule };
 }
 
 /** How far each image of a task has come. */
