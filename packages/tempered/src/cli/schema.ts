@@ -45,7 +45,8 @@ export function variant<
     error: ({ input }) => {
       if (typeof input !== 'object' || input === null)
         return `must be a ${what}, by name or as an object, not ${show(input)}`;
-      const problem = 'name' in input ? `there is no ${what} ${show(input.name)}` : `the name of a ${what} is missing`;
+      const problem =
+        'name' in input ? `there is no ${what} ${show(input.name)}` : `the name of the ${what} is missing`;
       return `${problem}; there are ${list(choices)}`;
     },
   });
@@ -101,6 +102,7 @@ const either = (items: readonly string[]): string =>
 const article = (type: string): string => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
 
 function suggestion(key: string): string {
+  if (settings.has(key)) return ' here';
   const typed = key.toLowerCase();
   const near = [...settings].map((setting) => ({ setting, distance: edits(typed, setting.toLowerCase()) }));
   const best = near.reduce((a, b) => (b.distance < a.distance ? b : a));

@@ -2,7 +2,7 @@ import type { Tensor as GraphTensor } from 'onnx-grad';
 import { type Attack, perturb } from '../attacks/attack.ts';
 import { type Augmentation, checkAugmentation } from '../data/augment.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { TrainingError, UsageError } from '../errors.ts';
+import { DataError, TrainingError, UsageError } from '../errors.ts';
 import { checkBatchSize } from '../models/batching.ts';
 import { Classifier, type ModelDescription } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
@@ -133,30 +133,32 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         trainingImages: dataset.count,
         validationImages: validation?.dataset.count ?? 0,
       });
+    const measure = async () => {
+      const measured = await validate(live, options);
+      const trainingRobustAccuracy =
+        watched &&
+        (await trainingRobustness(watched.classifier, dataset, { ...watched.ball, batchSize, seed, signal }));
+      return { ...measured, ...(trainingRobustAccuracy !== undefined && { trainingRobustAccuracy }) };
+    };
     tell(watch());
     for (let epoch = history.length; epoch < epochs; epoch++) {
       const started = performance.now();
       const parts = { epoch, step, adversary, previous: history.at(-1) };
       const trained = await trainEpoch({ ...options, batchSize, method }, parts)
-        .then(async (fed) => ({ fed, parameters: finite(await download(state.parameters), epoch + 1) }))
+        .then(async (fed) => {
+          const parameters = finite(await download(state.parameters), epoch + 1);
+          const measured = await measure().catch((error: unknown) => refuseInfiniteLogits(error, epoch + 1));
+          return { parameters, figures: { ...fed, ...measured } };
+        })
         .catch((error: unknown) => {
           // Before the first epoch is done, there is nothing to keep.
           if (!(error instanceof TrainingError) || best === undefined) throw error;
           tell([...findings, { name: 'not-a-number', epoch: epoch + 1, message: error.message }]);
         });
       if (trained === undefined) break;
-      const { fed, parameters } = trained;
-      const trainingRobustAccuracy =
-        watched &&
-        (await trainingRobustness(watched.classifier, dataset, { ...watched.ball, batchSize, seed, signal }));
-      const measured = await validate(live, options);
-      const record: EpochRecord = {
-        epoch: epoch + 1,
-        ...fed,
-        ...measured,
-        ...(trainingRobustAccuracy !== undefined && { trainingRobustAccuracy }),
-        seconds: (performance.now() - started) / 1000,
-      };
+      const { figures, parameters } = trained;
+      const seconds = (performance.now() - started) / 1000;
+      const record: EpochRecord = { epoch: epoch + 1, ...figures, seconds };
       history.push(record);
       const score = selectionScore(record, selectionOf(options));
       const average = averaging && (await download(state.average));
@@ -244,6 +246,14 @@ function finite(weights: Weights, epoch: number): Weights {
   throw new TrainingError(
     `After epoch ${epoch}, '${broken}' holds numbers that are not finite: lower the learning rate, or clip the gradients.`,
   );
+}
+
+/** Weights that are finite, but so large that their logits are not. */
+function refuseInfiniteLogits(error: unknown, epoch: number): never {
+  if (!(error instanceof DataError)) throw error;
+  throw new TrainingError(`After epoch ${epoch}, ${error.message}: lower the learning rate, or clip the gradients.`, {
+    cause: error,
+  });
 }
 
 async function restore(runtime: Runtime, into: Record<string, ResidentTensor>, weights: Weights): Promise<void> {
