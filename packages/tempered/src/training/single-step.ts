@@ -10,7 +10,7 @@ import { innerSteps, type TrainingMethod } from './method.ts';
 export function singleStepBall({ inner, replays }: TrainingMethod): { norm: Norm; epsilon: number } | undefined {
   if (replays) return { norm: 'linf', epsilon: replays.epsilon };
   if (inner === undefined) return undefined;
-  const { norm, steps } = innerSteps(inner, inner.epsilon);
+  const { norm, steps } = innerSteps(inner);
   return steps === 1 ? { norm, epsilon: inner.epsilon } : undefined;
 }
 
