@@ -79,6 +79,26 @@ describe('runCommand', () => {
     expect(process.exitCode).toBeUndefined();
   });
 
+  it('counts rate and time left from where the stage began: a training that goes on, or its second epoch', async () => {
+    const err = written(process.stderr);
+    let time = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => time);
+    const terminal = Object.getOwnPropertyDescriptor(process.stderr, 'isTTY');
+    Object.defineProperty(process.stderr, 'isTTY', { value: true, configurable: true });
+    try {
+      await runCommand(async ({ onProgress }) => {
+        for (const done of [1000, 1010, 1020]) {
+          onProgress({ stage: 'epoch 2', done, total: 1120 });
+          time += 1000;
+        }
+      });
+    } finally {
+      if (terminal) Object.defineProperty(process.stderr, 'isTTY', terminal);
+      else Reflect.deleteProperty(process.stderr, 'isTTY');
+    }
+    expect(err.join('')).toContain('epoch 2 1020/1120, 10.0/s, 10 s left');
+  });
+
   it('turns a mistake into one line and exit code 2', async () => {
     const err = written(process.stderr);
     await runCommand(() => Promise.reject(new UsageError('ε must be 0 or more')));

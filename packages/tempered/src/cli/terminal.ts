@@ -33,6 +33,7 @@ export interface Terminal {
 }
 
 const BAR = 24;
+const SHORT_BAR = 8;
 const REDRAW_MS = 100;
 const LASTING_MS = 3000;
 
@@ -97,10 +98,14 @@ function progressBar(): { update: (progress: Progress) => void; clear: () => voi
     // What was done before this stage began took other time.
     const perSecond = done > before && seconds > 0 ? (done - before) / seconds : 0;
     const left = perSecond > 0 && done < total ? `, ${duration((total - done) / perSecond)} left` : '';
-    const filled = Math.round((BAR * done) / Math.max(1, total));
     const rate = perSecond > 0 ? `, ${perSecond.toPrecision(3)}/s` : '';
-    const line = `${'━'.repeat(filled)}${'─'.repeat(BAR - filled)} ${now} ${done}/${total}${rate}${left}${detail ? `  ${detail}` : ''}`;
-    stream.write(`\r\u001b[K${line.slice(0, (stream.columns ?? 80) - 1)}`);
+    const text = ` ${now} ${done}/${total}${rate}${left}${detail ? `  ${detail}` : ''}`;
+    const columns = (stream.columns ?? 80) - 1;
+    // The bar gives way to figures.
+    const width = Math.min(BAR, Math.max(SHORT_BAR, columns - text.length));
+    const filled = Math.round((width * done) / Math.max(1, total));
+    const line = `${'━'.repeat(filled)}${'─'.repeat(width - filled)}${text}`;
+    stream.write(`\r\u001b[K${line.slice(0, columns)}`);
   };
   return { update, clear };
 }
