@@ -26,8 +26,6 @@ export type Schedule = ScheduleTiming &
     | { readonly name: 'one-cycle'; readonly rise: number; readonly start: number; readonly end: number }
   );
 
-export type ScheduleName = Schedule['name'];
-
 type TimingOptions = Partial<ScheduleTiming>;
 
 const timing = ({ unit = 'share', each = 'step', warmup = 0 }: TimingOptions): ScheduleTiming => ({
