@@ -6,6 +6,7 @@
 export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
 export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
 export { type Attack, type Perturbed, type PerturbOptions, perturb } from './attacks/attack.ts';
+export { type AutoPgd, type AutoPgdOptions, autoPgd } from './attacks/auto-pgd.ts';
 export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './attacks/carlini-wagner.ts';
 export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
 export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fool.ts';
@@ -23,8 +24,16 @@ export { type Nes, type NesOptions, nes } from './attacks/nes.ts';
 export { type Noise, type NoiseOptions, noise } from './attacks/noise.ts';
 export { bim, type Pgd, type PgdOptions, pgd, type StepSize } from './attacks/pgd.ts';
 export { type Restarts, restarts } from './attacks/restarts.ts';
+export { type Spatial, type SpatialLoss, type SpatialOptions, spatial } from './attacks/spatial.ts';
 export { type Square, type SquareOptions, square } from './attacks/square.ts';
 export { chooseTargets, type TargetChoice, type Targeted, type TargetPolicy, targeted } from './attacks/targeted.ts';
+export { type Elastic, elastic } from './attacks/unforeseen/elastic.ts';
+export { type Fog, fog } from './attacks/unforeseen/fog.ts';
+export { type FrankWolfeL1, frankWolfeL1 } from './attacks/unforeseen/frank-wolfe-l1.ts';
+export { type Gabor, gabor } from './attacks/unforeseen/gabor.ts';
+export { type CoefficientNorm, type Jpeg, type JpegOptions, jpeg } from './attacks/unforeseen/jpeg.ts';
+export type { Aim, Unforeseen, UnforeseenOptions } from './attacks/unforeseen/options.ts';
+export { type Snow, type SnowOptions, snow } from './attacks/unforeseen/snow.ts';
 export { foolingRate, type Universal, type UniversalOptions, universalPerturbation } from './attacks/universal.ts';
 export { type WorstCase, worstCase } from './attacks/worst-case.ts';
 export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
@@ -92,6 +101,18 @@ export {
 } from './evaluation/accuracy.ts';
 export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
+export {
+  type CalibratedAttack,
+  type Calibration,
+  type CalibrationName,
+  calibratedAttack,
+  calibratedEpsilons,
+  type EvaluateUnforeseenOptions,
+  evaluateUnforeseen,
+  type UnforeseenAttackRobustnessOptions,
+  unforeseenAttackRobustness,
+  unforeseenCalibrations,
+} from './evaluation/unforeseen-attack-robustness.ts';
 export { type ProjectOptions, project, sample } from './generative/project.ts';
 export {
   type TrainVaeGanOptions,

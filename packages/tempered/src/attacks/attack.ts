@@ -7,6 +7,7 @@ import { balls, type Norm } from '../optimize/ball.ts';
 import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { type AutoPgd, searchAutoPgd } from './auto-pgd.ts';
 import { type CarliniWagner, searchCarliniWagner } from './carlini-wagner.ts';
 import { type Ddn, searchDdn } from './ddn.ts';
 import { type DeepFool, searchDeepFool } from './deep-fool.ts';
@@ -15,9 +16,9 @@ import { type Fgsm, searchFgsm } from './fgsm.ts';
 import { type Fmn, searchFmn } from './fmn.ts';
 import { type HopSkipJump, searchHopSkipJump } from './hop-skip-jump.ts';
 import { type MinimalEpsilon, searchMinimalEpsilon } from './minimal-epsilon.ts';
+import { type MomentumFgsm, searchMomentumFgsm } from './momentum.ts';
 import { type Nes, searchNes } from './nes.ts';
 import { type Noise, searchNoise } from './noise.ts';
-import { type MomentumFgsm, searchMomentumFgsm } from './momentum.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import { type Pgd, searchPgd } from './pgd.ts';
@@ -38,6 +39,7 @@ export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
 export type Attack =
+  | AutoPgd
   | CarliniWagner
   | Ddn
   | DeepFool
@@ -63,6 +65,7 @@ export type Attack =
   | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
+  'auto-pgd': searchAutoPgd,
   'carlini-wagner': searchCarliniWagner,
   ddn: searchDdn,
   'deep-fool': searchDeepFool,

@@ -1,18 +1,17 @@
 /** @file Projected-gradient optimisation of images: the loop under attacks and synthesis. */
 import { UsageError } from '../errors.ts';
-import { type Chunk, chunks, defaultBatchSize, feed, floats, oneHot, padLabels, padRows } from '../models/batching.ts';
+import { type Chunk, chunks, defaultBatchSize, feed, floats, oneHot, padRows } from '../models/batching.ts';
 import { type Classifier, checkClasses, checkImages } from '../models/classifier.ts';
 import type { ObjectiveName } from '../objectives/objectives.ts';
 import type { Work } from '../progress.ts';
 import { createRandom, type Random } from '../random.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
-import { uploadAll } from '../runtime/upload-all.ts';
-import { sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
+import { sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { balls, type Norm } from './ball.ts';
 import type { Direction } from './direction.ts';
-import { releaseAll } from './iterate.ts';
 import type { ProjectionName } from './project.ts';
-import { compileSteps, type Keep, type Momentum, nothingYet, takeSteps } from './steps.ts';
+import { copyRows, type Rows, runStaged } from './staged.ts';
+import { compileSteps, type Keep, type Momentum, nothingYet } from './steps.ts';
 
 export interface OptimizeInputOptions extends Work {
   /** Where the ball is centred: [N, C, H, W] in [0, 1]. */
@@ -83,219 +82,69 @@ export interface OptimizedInput {
  * });
  */
 export async function optimizeInput(classifier: Classifier, options: OptimizeInputOptions): Promise<OptimizedInput> {
-  const { images, labels, steps, restart = 0 } = options;
+  const { images, labels, steps, keep = 'last', restart = 0, onStep } = options;
   checkImages(classifier, images);
   checkPixels(images, options.imageNumbers);
   checkOptions(classifier, options);
   const count = images.shape[0]!;
+  const batchSize = options.batchSize ?? defaultBatchSize(classifier.description);
   const epsilon = perImageNumbers(options.epsilon, count);
-  const stepSize = perImageNumbers(options.stepSize, count);
-  const start = options.randomStart
+  const target = oneHot(labels, classifier.classes.length);
+  const x = options.randomStart
     ? randomStart(images, { start: 0, end: count }, restart, { ...options, epsilon })
     : images;
-  const all = { images, labels: Int32Array.from(labels), epsilon, stepSize };
-  const state = copied({ x: start, ...nothingYet(start, options) });
-  const spent = { gradients: 0, zeroGradients: 0 };
-  const stages = options.keep === 'first' && !options.onStep ? doublingStages(steps) : [steps];
-  let left = Uint32Array.from({ length: count }, (_, i) => i);
-  let from = 0;
-  for (const length of stages) {
-    if (left.length === 0) break;
-    const stage = { from, length, done: (count - left.length) * steps, total: count * steps };
-    const part = left.length === count ? all : onlyRows(all, left);
-    const before = left.length === count ? state : mapState(state, (tensor) => takeRows(tensor, left));
-    const reached = await runStage(classifier, options, part, before, stage, spent);
-    for (const [name, tensor] of Object.entries<Tensor>(reached)) putRows(state[name]!, tensor, left);
-    from += length;
-    if (options.keep === 'first') left = left.filter((_, k) => reached.worst_success!.data[k] !== 1);
-  }
-  const result = await judge(classifier, options, all, state);
+  let zeroGradients = 0;
+  const { state, taken } = await runStaged(classifier, {
+    program: async (batch) => (await compileSteps(classifier, options, batch)).step,
+    state: { x, ...nothingYet(x, options) },
+    constants: { origin: images, target, epsilon, step_size: perImageNumbers(options.stepSize, count) },
+    ...{ count, steps, batchSize, signal: options.signal, onProgress: options.onProgress },
+    done: keep === 'first' && !onStep ? 'worst_success' : undefined,
+    countsRows: keep === 'batch',
+    fetch: (step) => [...(onStep ? ['objective'] : []), ...(step === 0 ? ['gradient_size'] : [])],
+    onStep: async ({ step, chunk, fetched, before }) => {
+      if (step === 0) zeroGradients += countZeros(floats(fetched.gradient_size!).subarray(0, chunk.end - chunk.start));
+      if (onStep) await reportStep(options, step, chunk, fetched.objective!, before.x!);
+    },
+  });
+  const result = await judge(classifier, options, { ...state, target }, batchSize);
   // The last iterate has to be judged before the logits of the one that counts are computed.
-  const judging = options.keep === undefined || options.keep === 'last' || options.keep === 'batch' ? 1 : 2;
-  return { ...result, ...spent, forwards: spent.gradients + count * judging };
-}
-
-/** The images of a search with what belongs to each. */
-interface Images {
-  readonly images: Tensor;
-  readonly labels: Int32Array;
-  readonly epsilon: Tensor;
-  readonly stepSize: Tensor;
-}
-
-/** What is carried from step to step, by name, a row for each image. */
-type State = Readonly<Record<string, Tensor>> & { readonly x: Tensor };
-
-interface Stage {
-  /** Steps before this stage, and in it. */
-  readonly from: number;
-  readonly length: number;
-  /** Steps of images, of all stages: for the report of progress. */
-  readonly done: number;
-  readonly total: number;
-}
-
-/**
- * 1, 1, 2, 4, 8 ... steps, `steps` together. Between stages the images that are done leave and the others move up, so that
- * few batches run with gaps, and a longer run takes the same batches as a shorter one as far as that goes.
- */
-function doublingStages(steps: number): number[] {
-  const stages: number[] = [];
-  for (let done = 0; done < steps; ) {
-    const length = Math.min(Math.max(1, done), steps - done);
-    stages.push(length);
-    done += length;
-  }
-  return stages;
-}
-
-async function runStage(
-  classifier: Classifier,
-  options: OptimizeInputOptions,
-  part: Images,
-  before: State,
-  stage: Stage,
-  spent: { gradients: number; zeroGradients: number },
-): Promise<State> {
-  const count = part.labels.length;
-  const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description), classifier.description);
-  const { step } = await compileSteps(classifier, options, plan.batch);
-  const reached = mapState(before, ({ shape }) => zeros(shape));
-  let { done } = stage;
-  for (const chunk of plan.chunks) {
-    const used = chunk.end - chunk.start;
-    const padded = (tensor: Tensor) => feed(padRows(tensor, chunk, plan.batch));
-    const state = Object.entries(before).map(([name, tensor]) => [name, padded(tensor)] as const);
-    const { x: start, ...carried } = Object.fromEntries(state);
-    const { origin } = await uploadAll(classifier.runtime, { origin: padded(part.images) });
-    try {
-      const after = await takeSteps(step, {
-        start: start!,
-        origin,
-        carried,
-        target: targetOf(classifier, part, chunk, plan.batch),
-        epsilon: padded(part.epsilon),
-        stepSize: padded(part.stepSize),
-        counted: options.keep === 'batch' ? feed(onesFor(used, plan.batch)) : undefined,
-        steps: stage.length,
-        signal: options.signal,
-        onStep: options.onStep && ((at, x, objective) => reportStep(options, stage.from + at, chunk, objective, x)),
-        onFirst: (size) => {
-          if (stage.from === 0) spent.zeroGradients += countZeros(floats(size).subarray(0, used));
-        },
-        isOver:
-          options.keep === 'first' && !options.onStep
-            ? (succeeded) =>
-                floats(succeeded)
-                  .subarray(0, used)
-                  .every((value) => value === 1)
-            : undefined,
-        onDone: () => {
-          spent.gradients += used;
-          done += used;
-          options.onProgress?.({ stage: 'optimise', done, total: stage.total });
-        },
-      });
-      try {
-        await readRows(after, chunk, reached);
-      } finally {
-        releaseAll(after);
-      }
-    } finally {
-      origin.release();
-    }
-  }
-  return reached;
+  const judging = keep === 'last' || keep === 'batch' ? 1 : 2;
+  return { ...result, zeroGradients, forwards: taken + count * judging, gradients: taken };
 }
 
 /** Objective, success and logits of the iterates that count. */
-async function judge(classifier: Classifier, options: OptimizeInputOptions, all: Images, state: State) {
-  const count = all.labels.length;
+async function judge(classifier: Classifier, options: OptimizeInputOptions, state: Rows, batchSize: number) {
+  const { shape } = state.x!;
+  const count = shape[0]!;
   const result = {
-    images: zeros(all.images.shape),
+    images: zeros(shape),
     objective: new Float32Array(count),
     success: new Uint8Array(count),
     logits: zeros([count, classifier.classes.length]),
   };
-  const plan = chunks(count, options.batchSize ?? defaultBatchSize(classifier.description), classifier.description);
+  const plan = chunks(count, batchSize, classifier.description);
   const { final } = await compileSteps(classifier, options, plan.batch);
+  const names = Object.keys(state).filter((name) => final.inputNames.includes(name));
   for (const chunk of plan.chunks) {
     options.signal?.throwIfAborted();
-    const feeds = final.inputNames
-      .filter((name) => name in state)
-      .map((name) => [name, feed(padRows(state[name]!, chunk, plan.batch))]);
-    const target = targetOf(classifier, all, chunk, plan.batch);
-    const { fetched } = await final.run({ ...Object.fromEntries(feeds), target });
-    copyRows(fetched, chunk, {
-      result: result.images.data,
-      result_value: result.objective,
-      result_success: result.success,
-      result_logits: result.logits.data,
-    });
+    const feeds = names.map((name) => [name, feed(padRows(state[name]!, chunk, plan.batch))]);
+    const { fetched } = await final.run(Object.fromEntries(feeds));
+    copyRows(fetched.result!, chunk, result.images.data);
+    copyRows(fetched.result_value!, chunk, result.objective);
+    copyRows(fetched.result_success!, chunk, result.success);
+    copyRows(fetched.result_logits!, chunk, result.logits.data);
   }
   return result;
 }
 
-const targetOf = (classifier: Classifier, { labels }: Images, chunk: Chunk, batch: number): HostTensor =>
-  feed(oneHot(padLabels(labels, chunk, batch), classifier.classes.length));
-
 const countZeros = (sizes: Float32Array): number => sizes.filter((size) => size === 0).length;
-
-const onesFor = (used: number, batch: number): Tensor => ({
-  shape: [batch],
-  data: Float32Array.from({ length: batch }, (_, row) => Number(row < used)),
-});
-
-const onlyRows = ({ images, labels, epsilon, stepSize }: Images, indices: Uint32Array): Images => ({
-  images: takeRows(images, indices),
-  labels: Int32Array.from(indices, (i) => labels[i]!),
-  epsilon: takeRows(epsilon, indices),
-  stepSize: takeRows(stepSize, indices),
-});
-
-const copied = (state: State): State => mapState(state, ({ shape, data }) => ({ shape, data: data.slice() }));
-
-const mapState = (state: State, change: (tensor: Tensor) => Tensor): State => {
-  const { x, ...rest } = state;
-  return { ...Object.fromEntries(Object.entries(rest).map(([name, tensor]) => [name, change(tensor)])), x: change(x) };
-};
-
-function putRows(into: Tensor, from: Tensor, indices: Uint32Array): void {
-  const size = sizeOf(into.shape.slice(1));
-  for (const [row, index] of indices.entries())
-    into.data.set(from.data.subarray(row * size, (row + 1) * size), index * size);
-}
-
-/** Brings the rows of a chunk back from the engine. */
-async function readRows(
-  tensors: Readonly<Record<string, HostTensor | ResidentTensor>>,
-  chunk: Chunk,
-  into: Readonly<Record<string, Tensor>>,
-): Promise<void> {
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const read = 'resident' in tensor ? await tensor.read() : tensor;
-    copyRows({ [name]: read }, chunk, { [name]: into[name]!.data });
-  }
-}
 
 /** Numbers of images as a column: one for all, or one each. */
 const perImageNumbers = (numbers: number | ArrayLike<number>, count: number): Tensor => ({
   shape: [count],
   data: typeof numbers === 'number' ? new Float32Array(count).fill(numbers) : Float32Array.from(numbers),
 });
-
-/** Copies the rows of a chunk from what a program fetched to where they belong, each output to the array of its name. */
-function copyRows(
-  fetched: Readonly<Record<string, HostTensor>>,
-  { start, end }: Chunk,
-  into: Readonly<Record<string, Float32Array | Uint8Array>>,
-): void {
-  for (const [name, array] of Object.entries(into)) {
-    const data = floats(fetched[name]!);
-    const size = data.length / fetched[name]!.shape[0]!;
-    array.set(data.subarray(0, (end - start) * size), start * size);
-  }
-}
 
 /**
  * Where random starts lie around an image, before they are clipped to [0, 1]:

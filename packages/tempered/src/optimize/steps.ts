@@ -2,11 +2,9 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
-import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { type Tensor, zeros } from '../tensor.ts';
 import type { Norm } from './ball.ts';
 import { averaged, type Direction, writeMove } from './direction.ts';
-import { iterate } from './iterate.ts';
 import { type ProjectionName, perImage, projections } from './project.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
@@ -174,56 +172,4 @@ export function nothingYet(start: Tensor, { keep = 'last', momentum }: StepOptio
     ...(keep !== 'last' && { worst_x: start, worst_value: none, worst_success: none }),
     ...(momentum && { momentum: zeros(start.shape) }),
   };
-}
-
-export interface TakeStepsOptions {
-  /** First iterate; it is released. */
-  start: HostTensor | ResidentTensor;
-  origin: ResidentTensor;
-  /** One-hot classes, [batch, K]. */
-  target: HostTensor;
-  /** Of each image, [batch], like the step size. */
-  epsilon: HostTensor;
-  stepSize: HostTensor;
-  steps: number;
-  /** What else the program carries from step to step. */
-  carried?: Readonly<Record<string, HostTensor | ResidentTensor>>;
-  /** 1 for the rows of the batch that are images, 0 for padding; read with `keep: 'batch'` alone. */
-  counted?: HostTensor;
-  signal?: AbortSignal;
-  /** Called after each step with the iterate that it started from and, on request, the objective there. */
-  onStep?: (step: number, x: HostTensor | ResidentTensor, objective: HostTensor) => void | Promise<void>;
-  /** Called after the first step with Σ|gradient| of each image at its start, [batch]. */
-  onFirst?: (gradientSize: HostTensor) => void;
-  /** Called after each step with 1 for every image that has succeeded, [batch]; true ends the steps. */
-  isOver?: (succeeded: HostTensor) => boolean;
-  /** Called after each step. */
-  onDone?: () => void;
-}
-
-/** Runs the step program `steps` times; images stay with the engine. The caller releases what is returned. */
-export async function takeSteps(
-  program: ClassifierProgram,
-  options: TakeStepsOptions,
-): Promise<Record<string, HostTensor | ResidentTensor> & { x: HostTensor | ResidentTensor }> {
-  const { start, origin, target, epsilon, stepSize, steps, carried, counted, signal } = options;
-  const { onStep, onFirst, isOver, onDone } = options;
-  const { x, ...rest } = await iterate(program, {
-    state: { x: start, ...carried },
-    constants: { origin, target, epsilon, step_size: stepSize, ...(counted && { counted }) },
-    steps,
-    signal,
-    fetch: (step) => [
-      ...(onStep ? ['objective'] : []),
-      ...(step === 0 && onFirst ? ['gradient_size'] : []),
-      ...(isOver ? ['succeeded'] : []),
-    ],
-    onStep: async (step, fetched, before) => {
-      if (step === 0) onFirst?.(fetched.gradient_size!);
-      await onStep?.(step, before.x!, fetched.objective!);
-      onDone?.();
-      return isOver?.(fetched.succeeded!) ? 'stop' : undefined;
-    },
-  });
-  return { x: x!, ...rest };
 }
