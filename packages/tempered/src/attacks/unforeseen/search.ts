@@ -1,5 +1,6 @@
 /** @file The loop that the unforeseen attacks share: sign, normalised or Frank–Wolfe steps on the variables of a transform. */
 import { gradient } from 'onnx-grad';
+import { UsageError } from '../../errors.ts';
 import { chunks, feed, floats, oneHot, padLabels, padRows } from '../../models/batching.ts';
 import type { Classifier, ProgramContext } from '../../models/classifier.ts';
 import { objectives } from '../../objectives/objectives.ts';
@@ -7,6 +8,7 @@ import { iterate, releaseAll } from '../../optimize/iterate.ts';
 import { createRandom } from '../../random.ts';
 import { uploadAll } from '../../runtime/upload-all.ts';
 import { sizeOf, type Tensor, zeros } from '../../tensor.ts';
+import { imageShape } from '../goal.ts';
 import type { Search, Task } from '../search.ts';
 import type { Unforeseen } from './options.ts';
 import type { Inputs, Transform } from './transform.ts';
@@ -23,6 +25,10 @@ export function searchUnforeseen<A extends Unforeseen & { readonly name: string 
   return async (task, attack) => {
     const { classifier, images, epsilon, batchSize, signal, onProgress } = task;
     if (epsilon === undefined) throw new TypeError(`the attack '${attack.name}' needs epsilon`);
+    if (imageShape(classifier) === undefined)
+      throw new UsageError(
+        `the attack '${attack.name}' works on images, not on inputs of shape [${classifier.inputShape.join(', ')}]`,
+      );
     const transform = transformOf(attack, classifier.inputShape);
     const toward = task.targets !== undefined || attack.aim === 'random-class';
     const classes = task.targets ?? (toward ? randomOtherClasses(task) : task.labels);
