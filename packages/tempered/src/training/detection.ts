@@ -44,7 +44,7 @@ export function chanceLevel(
   return {
     name: 'chance-level',
     epoch,
-    message: `The accuracy after epoch ${epoch}, ${percent(accuracy)}, is that of guessing among ${classes} classes. Lower the learning rate, or let ε grow more slowly.`,
+    message: `The accuracy after epoch ${epoch}, ${percent(accuracy)}, is that of guessing among ${classes} classes. Train for longer or at another learning rate; against an attack, let ε grow more slowly.`,
   };
 }
 

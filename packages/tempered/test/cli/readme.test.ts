@@ -46,6 +46,7 @@ it.each([
   ['packages/tempered/README.md', shapesClassifier, /^Uint8Array\(4\) .*Float64Array\(4\)/s],
   ['packages/onnx-grad/README.md', largeClassifier, /^$/],
   ['docs/data.md', shapesClassifier, /^\[ 3, 3, 32, 32 \] circle\n$/],
+  ['docs/training.md', shapesClassifier, /^\[ 'epoch 1: [\d.]+', 'epoch 2: [\d.]+' \] \[.*\]\n\d+\n$/],
 ])('the example of %s', async (document, model, output) => {
   const text = await readFile(inWorkspace(document), 'utf8');
   const [, example] = /```js\n(import [\s\S]*?)```/.exec(text)!;
