@@ -13,7 +13,7 @@ export const PACKAGES = { 'onnx-grad': [], tempered: ['onnx-grad'] };
  */
 export const ROWS = [
   ['cli', 'index.ts', 'node.ts', 'web.ts'],
-  ['study'],
+  ['study', 'audit'],
   ['report'],
   ['runs'],
   ['evaluation'],
@@ -26,7 +26,7 @@ export const ROWS = [
   ['models'],
   ['data'],
   ['runtime'],
-  ['statistics.ts'],
+  ['statistics.ts', 'rank-correlation.ts'],
   ['image', 'random.ts'],
   ['tensor.ts', 'portable-math.ts', 'errors.ts', 'progress.ts'],
 ];
@@ -42,8 +42,8 @@ export function isNodeOnly(file) {
   const folders = file.split('/').slice(0, -1);
   return (
     folders.includes('node') ||
-    ['cli', 'runs', 'study'].includes(folders[0] ?? '') ||
-    ['node.ts', 'report/node-document.ts', 'report/study-report.ts'].includes(file)
+    ['cli', 'runs', 'study', 'audit'].includes(folders[0] ?? '') ||
+    ['node.ts', 'report/node-document.ts', 'report/study-report.ts', 'report/audit-report.ts', 'report/save-picture.ts'].includes(file)
   );
 }
 

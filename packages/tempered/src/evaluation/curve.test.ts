@@ -10,7 +10,9 @@ describe('the curve', () => {
     const radii = radiusLadder('l2', [1, 2, 8]);
     expect(radii[0]).toBe(0);
     expect(radii.at(-1)).toBe(4);
-    expect(radii.slice(2).map((radius, i) => radius / radii[i + 1]!)).toEqual(Array(8).fill(2));
+    expect(radii[1]).toBe(1 / 16);
+    expect(radiusLadder('linf', [3, 4, 5])).toEqual([0, 1, 2, 4, 8, 16, 32, 64, 128, 255].map((k) => k / 255));
+    expect(radii.slice(2).map((radius, i) => radius / radii[i + 1]!)).toEqual(Array(6).fill(2));
   });
 
   it.each([

@@ -9,11 +9,14 @@ export function diameter(norm: Norm, imageShape: readonly number[]): number {
   return { linf: 1, l2: Math.sqrt(pixels), l1: pixels }[norm];
 }
 
-/** Radii to measure at when nobody names any: 0, then doubling from 1/256 of the diameter of the box up to all of it. */
+/** The first step of the ladder under each norm, in pixel units. */
+const FIRST: Readonly<Record<Norm, number>> = { linf: 1 / 255, l2: 1 / 16, l1: 1 / 2 };
+
+/** Radii to measure at when nobody names any: 0, then doubling from one that hardly shows up to the diameter of the box. */
 export function radiusLadder(norm: Norm, imageShape: readonly number[]): number[] {
   const largest = diameter(norm, imageShape);
   const radii = [0];
-  for (let radius = largest / 256; radius < largest; radius *= 2) radii.push(radius);
+  for (let radius = FIRST[norm]; radius < largest; radius *= 2) radii.push(radius);
   return [...radii, largest];
 }
 

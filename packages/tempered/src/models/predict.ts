@@ -94,3 +94,18 @@ export async function predict(
 ): Promise<Int32Array> {
   return argmaxRows(await predictLogits(classifier, images, options));
 }
+
+/** The most likely class of each image and its probability. */
+export async function likeliest(
+  classifier: Classifier,
+  images: Tensor,
+  options: PredictOptions = {},
+): Promise<{ label: string; probability: number }[]> {
+  const logits = await predictLogits(classifier, images, options);
+  const probabilities = softmaxRows(logits).data;
+  const { classes } = classifier;
+  return Array.from(argmaxRows(logits), (k, i) => ({
+    label: classes[k]!,
+    probability: probabilities[i * classes.length + k]!,
+  }));
+}

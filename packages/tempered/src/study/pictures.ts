@@ -5,13 +5,14 @@ import { pgd } from '../attacks/pgd.ts';
 import { attribute } from '../attribution/attribute.ts';
 import { type Dataset, first } from '../data/dataset.ts';
 import { allOf } from '../evaluation/accuracy.ts';
-import { type Bitmap, upscale } from '../image/bitmap.ts';
+import { upscale } from '../image/bitmap.ts';
 import { maskOutline } from '../image/mask-outline.ts';
-import { encodeAnimation, encodePng } from '../image/node/encode.ts';
+import { encodeAnimation } from '../image/node/encode.ts';
 import { renderAttribution, renderImage, renderPerturbation } from '../image/render.ts';
 import type { Classifier } from '../models/classifier.ts';
-import { argmaxRows, predictLogits, softmaxRows } from '../models/predict.ts';
+import { argmaxRows, likeliest, predictLogits } from '../models/predict.ts';
 import { dataUri } from '../report/data-uri.ts';
+import { savePicture } from '../report/save-picture.ts';
 import type {
   ExampleResult,
   LargeEpsilonResult,
@@ -30,8 +31,6 @@ export type Classifiers = Readonly<Record<ModelName, Classifier>>;
 
 /** Perturbations are enlarged by this factor around grey. */
 export const AMPLIFY = 10;
-/** Files under images/ are enlarged so that they can be looked at; the report enlarges by itself. */
-const ENLARGE = 8;
 const STILLS = 8;
 
 /** The test images to show: the first of each class in turn that both models classify right. */
@@ -71,7 +70,7 @@ export async function makeExamples(
   for (const [index, label] of labels.entries()) {
     examples.push({
       label: test.classes[label]!,
-      picture: await savePicture(context, `example-${index + 1}`, renderImage(images, { index })),
+      picture: await savePicture(context.run, `example-${index + 1}`, renderImage(images, { index })),
       outline: masks && maskOutline(masks, { index }),
       models: { standard: perModel.standard[index]!, robust: perModel.robust[index]! },
     });
@@ -90,8 +89,8 @@ async function examplesOf(
   // By these numbers the pictures are of the very examples, and maps, that are counted in the tables.
   const numbered = { images, seed, imageNumbers: chosen, signal };
   const { adversarial } = await perturb(classifier, studyAttack(configuration), { ...numbered, labels, epsilon });
-  const predictions = await predictionsOf(classifier, images);
-  const attacked = await predictionsOf(classifier, adversarial);
+  const predictions = await likeliest(classifier, images);
+  const attacked = await likeliest(classifier, adversarial);
   const maps: { method: string; attributions: Tensor }[] = [];
   for (const { label, method } of studyMethods(configuration)) {
     const { attributions } = await attribute(classifier, { ...numbered, method, target: labels });
@@ -103,7 +102,7 @@ async function examplesOf(
     const attributions: ModelExample['attributions'][number][] = [];
     for (const { method, attributions: map } of maps) {
       const { bitmap, clip, positiveShare } = renderAttribution(map, { index });
-      const picture = await savePicture(context, file(method.toLowerCase().replaceAll(' ', '-')), bitmap);
+      const picture = await savePicture(context.run, file(method.toLowerCase().replaceAll(' ', '-')), bitmap);
       attributions.push({
         method,
         picture,
@@ -114,11 +113,11 @@ async function examplesOf(
     examples.push({
       prediction: predictions[index]!,
       adversarial: {
-        picture: await savePicture(context, file('adversarial'), renderImage(adversarial, { index })),
+        picture: await savePicture(context.run, file('adversarial'), renderImage(adversarial, { index })),
         prediction: attacked[index]!,
       },
       perturbation: await savePicture(
-        context,
+        context.run,
         file('perturbation'),
         renderPerturbation(images, adversarial, { index, amplify: AMPLIFY }),
       ),
@@ -144,13 +143,13 @@ export async function makeLargeEpsilon(
   for (const name of ['standard', 'robust'] as const) {
     const classifier = classifiers[name];
     const { adversarial } = await perturb(classifier, attack, { images, labels, targets, epsilon, seed, signal });
-    results[name] = { adversarial, predictions: await predictionsOf(classifier, adversarial) };
+    results[name] = { adversarial, predictions: await likeliest(classifier, adversarial) };
   }
   const examples: LargeEpsilonResult['examples'][number][] = [];
   for (const [index, label] of labels.entries()) {
     const of = async (name: ModelName) => ({
       picture: await savePicture(
-        context,
+        context.run,
         `large-${index + 1}-${name}`,
         renderImage(results[name].adversarial, { index }),
       ),
@@ -159,7 +158,7 @@ export async function makeLargeEpsilon(
     examples.push({
       label: test.classes[label]!,
       target: test.classes[targets[index]!]!,
-      picture: await savePicture(context, `large-${index + 1}`, renderImage(images, { index })),
+      picture: await savePicture(context.run, `large-${index + 1}`, renderImage(images, { index })),
       models: { standard: await of('standard'), robust: await of('robust') },
     });
   }
@@ -191,7 +190,7 @@ export async function makeTraversal(
       const still = renderImage(frames, { index });
       stills.push({
         step: history[index]!.step,
-        picture: await savePicture(context, `traversal-${name}-${i + 1}`, still),
+        picture: await savePicture(context.run, `traversal-${name}-${i + 1}`, still),
       });
     }
     models[name] = { animation: dataUri(animation, 'image/webp'), frames: stills, history };
@@ -201,17 +200,3 @@ export async function makeTraversal(
 
 /** The class a targeted picture is driven to: the one after the image's own. */
 const nextClass = (test: Dataset, label: number): number => (label + 1) % test.classes.length;
-
-async function predictionsOf(classifier: Classifier, images: Tensor): Promise<Prediction[]> {
-  const logits = await predictLogits(classifier, images);
-  const probabilities = softmaxRows(logits);
-  return Array.from(argmaxRows(logits), (k, i) => ({
-    label: classifier.classes[k]!,
-    probability: probabilities.data[i * classifier.classes.length + k]!,
-  }));
-}
-
-async function savePicture({ run }: StudyContext, name: string, bitmap: Bitmap): Promise<Picture> {
-  await run.write(`images/${name}.png`, await encodePng(upscale(bitmap, ENLARGE)));
-  return dataUri(await encodePng(bitmap), 'image/png');
-}

@@ -168,9 +168,9 @@ it('takes the worst of several attacks image by image, follows the curve to its 
   expect(Object.keys(attacks)).toEqual(['fgsm', 'pgd:steps=3,random-start=no', 'pgd:restarts=2']);
   expect(attacks['pgd:restarts=2']).toMatchObject({ name: 'restarts', restarts: 2, attack: { name: 'pgd' } });
   const { underAttack } = models[0];
-  // Doubling from 1/256; no further than the first ε at which half of the images, guessing, are left.
+  // Doubling from 1/255; no further than the first ε at which half of the images, guessing, are left.
   expect(underAttack.map((at: { epsilon: number }) => at.epsilon)).toEqual(
-    [0, 1, 2, 4, 8, 16, 32, 64, 128, 256].map((k) => k / 256).slice(0, underAttack.length),
+    [0, 1, 2, 4, 8, 16, 32, 64, 128, 255].map((k) => k / 255).slice(0, underAttack.length),
   );
   const half = underAttack.findIndex((at: { accuracy: number }) => at.accuracy <= 0.5);
   expect(half).toBe(underAttack.length - 1);

@@ -79,7 +79,7 @@ function exampleRow(result: StudyResult, example: ExampleResult, model: ModelNam
   };
 }
 
-const colorBar =
+export const colorBar =
   (): Html => html`<div class="colorbar"><div class="bar" style="background: ${cssGradient(DIVERGING)}"></div>
 <span>against the class</span><span>0</span><span>for the class</span></div>`;
 
