@@ -39,7 +39,7 @@ const inner = {
   ramp: ramp.prefault(GROWTH),
   gaussianStart: fraction.optional(),
   batchNorm: names('evaluation', 'training', 'training, moving statistics').default('evaluation'),
-  keep: names('last', 'batch-best').default('last'),
+  keep: names('last', 'before-last', 'batch').default('last'),
   weightPerturbation,
 };
 
@@ -162,11 +162,10 @@ function attacking(configuration: Attacking): AttackingOptions & { attack: Retur
   const { norm, steps, stepSize, randomStart, attackLoss, epsilon, ramp, gaussianStart, batchNorm, keep } =
     configuration;
   return {
-    attack: pgd({ norm, steps, stepSize, randomStart, loss: attackLoss }),
+    attack: pgd({ norm, steps, stepSize, randomStart, loss: attackLoss, keep }),
     epsilon,
     ramp,
     batchNorm,
-    keep,
     // Methods with a default of their own would lose it to a key that is there and undefined.
     ...(gaussianStart !== undefined && { gaussianStart }),
   };

@@ -1,12 +1,14 @@
 /** @file The inner maximisation of a training: compiled steps against the weights of the moment. */
 import { decompose, emptyGraph, GraphBuilder, gradient, type Value, writeModel } from 'onnx-grad';
+import { stepSizeAt } from '../attacks/pgd.ts';
 import { feed, scalar } from '../models/batching.ts';
 import type { ClassifierProgram, ModelDescription } from '../models/classifier.ts';
 import { keysInProgram } from '../models/namespace.ts';
 import { classActivationHead } from '../objectives/class-activation-map.ts';
-import { balls } from '../optimize/ball.ts';
+import { writeMove } from '../optimize/direction.ts';
 import { iterate, releaseAll } from '../optimize/iterate.ts';
 import { randomStart } from '../optimize/optimize-input.ts';
+import { projections } from '../optimize/project.ts';
 import { createRandom } from '../random.ts';
 import type { HostTensor, Program, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import type { Tensor } from '../tensor.ts';
@@ -45,6 +47,7 @@ export async function compileAdversary(
   model: ModelDescription,
   { inner, batchSize, state }: { inner: InnerMaximisation; batchSize: number; state: TrainingState },
 ): Promise<Adversary> {
+  const how = innerSteps(inner);
   const head = once(() => classActivationHead(model));
   const references = writeReferences(model, { inner, batchSize, state, head });
   const written = writeStep(model, { inner, batchSize, state, head }, (name) => references.shapes(name));
@@ -59,28 +62,28 @@ export async function compileAdversary(
       const { images, origin, target, clock, signal } = batch;
       const epsilon = inner.epsilon * rampFactor(inner.ramp, clock);
       if (epsilon === 0) return undefined;
-      const { steps, size } = innerSteps(inner, epsilon);
+      const { steps, stepSize } = how;
       const each = (value: number) => feed({ shape: [batchSize], data: new Float32Array(batchSize).fill(value) });
       const weights = Object.entries(termWeights(innerObjective(inner), clock)).map(([name, w]) => [name, scalar(w)]);
       const kept = (await reference?.run({ x: origin }, { fetch: [], keep: written.references }))?.kept ?? {};
       try {
         const start = await runtime.upload(feed(startOf(inner, batch, epsilon)));
         const best: Record<string, HostTensor> =
-          inner.keep === 'batch-best' ? { best_x: feed(images), best_value: scalar(-3e38) } : {};
+          how.keep === 'batch' ? { best_x: feed(images), best_value: scalar(-3e38) } : {};
         const reached = await iterate(program, {
           state: { x: start, ...best },
           constants: {
             origin,
             target,
             epsilon: each(epsilon),
-            step_size: each(size),
+            step_size: each(stepSizeAt({ stepSize }, epsilon)),
             ...Object.fromEntries(weights),
             ...kept,
           },
           steps,
           signal,
         });
-        const { [inner.keep === 'batch-best' ? 'best_x' : 'x']: result, ...rest } = reached;
+        const { [how.keep === 'batch' ? 'best_x' : 'x']: result, ...rest } = reached;
         releaseAll(rest);
         return result as ResidentTensor;
       } finally {
@@ -137,9 +140,10 @@ function writeStep(
   };
   const value = writeTerms(context, innerObjective(inner));
   const [dx] = gradient(g, { of: value, wrt: [x] });
-  const ball = balls[inner.attack.norm];
-  g.output(ball.project(g, ball.step(g, x, dx!, size), origin, epsilon), 'x_next');
-  if (inner.keep === 'batch-best') {
+  const { norm, direction, projection, keep } = innerSteps(inner);
+  const moved = writeMove(g, norm, direction, x, dx!, size);
+  g.output(projections[projection][norm](g, moved, origin, epsilon), 'x_next');
+  if (keep === 'batch') {
     const [bestX, bestValue] = [g.input('best_x', 'float32', shape), g.input('best_value', 'float32', [])];
     const mean = g.reduceMean(value, [0]);
     const better = g.greater(mean, bestValue);
@@ -212,11 +216,11 @@ function startOf(inner: InnerMaximisation, { images, seed, firstNumber }: Attack
     }
     return start;
   }
-  if (attack.name === 'fgsm' || !attack.randomStart) return images;
   return randomStart(images, { start: 0, end: count }, 0, {
     norm: attack.norm,
     epsilon: { shape: [count], data: new Float32Array(count).fill(epsilon) },
     seed,
     imageNumbers: Array.from({ length: count }, (_, i) => firstNumber + i),
+    randomStart: attack.randomStart,
   });
 }

@@ -2,16 +2,18 @@
  * @file Training methods as plain data: a loss over clean and adversarial images, how the adversarial ones are made, and
  * on which batches. The methods of Boopathy et al. are in `interpretation-methods.ts`.
  */
-import type { Fgsm } from '../attacks/fgsm.ts';
-import { type Pgd, pgd } from '../attacks/pgd.ts';
+import { type Fgsm, fgsmRs } from '../attacks/fgsm.ts';
+import type { Pgd } from '../attacks/pgd.ts';
 import { UsageError } from '../errors.ts';
-import type { Norm } from '../optimize/ball.ts';
 import type { Term } from './objectives/terms.ts';
 import { checkRamp, type Ramp } from './ramp.ts';
 
 /** How adversarial images are made: projected steps that raise an objective inside a ball. */
 export interface InnerMaximisation {
-  /** Norm, number and size of the steps. One start, untargeted. */
+  /**
+   * Start, norm, number, size and direction of the steps, projection, and the iterate that is kept: the last one, the one
+   * before it, or that with the largest mean objective of the batch before the last step, as in Boychev 2023.
+   */
   readonly attack: Fgsm | Pgd;
   /** What is raised. Default: the attack's loss, at the adversarial images. */
   readonly objective?: readonly Term[];
@@ -26,11 +28,6 @@ export interface InnerMaximisation {
    * the batch. `'training, moving statistics'`: so too, and every pass moves the running statistics, as in Boychev 2023.
    */
   readonly batchNorm?: 'evaluation' | 'training' | 'training, moving statistics';
-  /**
-   * `'last'` (default), or of the iterates before the last step the one with the largest mean objective of the batch: as
-   * in Boychev 2023, whose last step is never looked at.
-   */
-  readonly keep?: 'last' | 'batch-best';
 }
 
 /** Replays of every batch, with one pass for both gradients. */
@@ -112,8 +109,7 @@ export function adversarial({
 
 /** Fast adversarial training: one sign step of 1.25 ε from a uniformly random start. Wong, Rice & Kolter 2020, algorithm 3. */
 export function fgsmRandomStart(options: Omit<AttackingOptions, 'attack'>): TrainingMethod {
-  const attack: Pgd = { ...pgd({ steps: 1 }), stepSize: { relative: 1.25 } };
-  return { ...adversarial({ ...options, attack }), name: 'fgsm-random-start' };
+  return { ...adversarial({ ...options, attack: fgsmRs() }), name: 'fgsm-random-start' };
 }
 
 /**
@@ -191,15 +187,15 @@ export function innerObjective({ attack, objective }: InnerMaximisation): readon
   throw new UsageError(`training attacks raise the cross-entropy or the margin, not the ${attack.loss}`);
 }
 
-/** What the numbers of a method's attack come to, at a radius. */
-export function innerSteps(
-  { attack }: InnerMaximisation,
-  epsilon: number,
-): { norm: Norm; steps: number; size: number } {
-  const { norm } = attack;
-  if (attack.name === 'fgsm') return { norm, steps: 1, size: epsilon };
-  const { steps, stepSize } = attack;
-  return { norm, steps, size: 'absolute' in stepSize ? stepSize.absolute : stepSize.relative * epsilon };
+/** The steps of a method's attack: FGSM takes one, and the iterate before the last is that of one step fewer. */
+export function innerSteps({
+  attack,
+}: InnerMaximisation): Pick<Pgd, 'norm' | 'steps' | 'stepSize' | 'direction' | 'projection' | 'keep'> {
+  if (attack.name === 'pgd')
+    return attack.keep === 'before-last' ? { ...attack, steps: attack.steps - 1, keep: 'last' } : attack;
+  const { norm, relativeStep } = attack;
+  const plain = { direction: 'steepest', projection: 'exact', keep: 'last' } as const;
+  return { norm, steps: 1, stepSize: { relative: relativeStep }, ...plain };
 }
 
 /** Throws a UsageError for options that a training would pass over in silence, or that make no sense. */
@@ -223,8 +219,8 @@ export function checkMethod({ name, loss, inner, batches, replays, weightPerturb
     positive('epsilon', inner.epsilon);
     innerObjective(inner);
     if (attack.name !== 'fgsm' && attack.name !== 'pgd') refuse('images are made with FGSM or PGD');
-    if (attack.name === 'pgd' && attack.keep !== 'last')
-      refuse("the attack keeps the last iterate; 'batch-best' is a setting of the method");
+    if (attack.name === 'pgd' && !['last', 'before-last', 'batch'].includes(attack.keep))
+      refuse(`the attack keeps the last iterate, the one before it, or the best of the batch, not '${attack.keep}'`);
     if (attack.name === 'pgd' && !(Number.isInteger(attack.steps) && attack.steps > 0))
       refuse(`the attack takes a whole number of steps, 1 or more, not ${attack.steps}`);
     if (inner.gaussianStart !== undefined) positive('the deviation of the start', inner.gaussianStart);

@@ -60,8 +60,13 @@ describe('a method comes to another one:', () => {
       oneBatch,
     ],
     [
-      'batch-best of three steps, whose last is never looked at, is the last of two',
-      adversarial({ ...still, keep: 'batch-best' }),
+      'the best of a batch over three steps, whose last is never looked at, is the last of two',
+      adversarial({ ...still, attack: { ...attack, keep: 'batch' } }),
+      adversarial({ ...still, attack: { ...attack, steps: 2 } }),
+    ],
+    [
+      'the iterate before the last of three steps is the last of two',
+      adversarial({ ...still, attack: { ...attack, keep: 'before-last' } }),
       adversarial({ ...still, attack: { ...attack, steps: 2 } }),
     ],
     ['a share of 0 is clean', adversarial({ ...still, share: 0 }), standard()],
@@ -260,7 +265,11 @@ describe('methods are refused:', () => {
     ['alternation without an attack', { ...standard(), batches: 'alternating' }, /an attack is missing$/],
     ['the loss of a logit', adversarial({ ...inner, attack: pgd({ loss: 'logit' }) }), /the margin, not the logit$/],
     ['no steps', adversarial({ ...inner, attack: pgd({ steps: 0 }) }), /1 or more, not 0$/],
-    ['a best of its own', adversarial({ ...inner, attack: pgd({ keep: 'worst' }) }), /keeps the last iterate/],
+    [
+      'a best of its own',
+      adversarial({ ...inner, attack: pgd({ keep: 'worst' }) }),
+      /the best of the batch, not 'worst'$/,
+    ],
   ])('%s', (_, method, message) => {
     expect(() => checkMethod(method)).toThrow(message);
   });

@@ -46,12 +46,20 @@ const methods: Record<string, TrainingMethod> = {
   standard: standard(),
   adversarial: adversarial({ ...inner, ramp: ramp({ from: 1, until: 4 }) }),
   'adversarial, margin': adversarial({ ...inner, attack: pgd({ steps: 2, loss: 'margin', norm: 'l2' }) }),
-  alternating: adversarial({ ...inner, batches: 'alternating' }),
   mixed: adversarial({ ...inner, share: 0.5 }),
-  'as Boychev': adversarial({ ...inner, batchNorm: 'training, moving statistics', keep: 'batch-best' }),
+  'as Boychev': adversarial({
+    ...inner,
+    attack: { ...attack, keep: 'batch' },
+    batchNorm: 'training, moving statistics',
+  }),
   'as Kim': adversarial({
     ...inner,
     objective: [{ name: 'margin', at: 'adversarial', confidence: 500, rival: 'other or 0' }],
+  }),
+  'as Zhang and Zhu': adversarial({
+    ...inner,
+    attack: { ...attack, norm: 'l2', direction: 'sign', projection: 'ball-then-box' },
+    batches: 'alternating',
   }),
   'batch statistics': adversarial({ ...inner, batchNorm: 'training' }),
   fgsmRandomStart: fgsmRandomStart({ epsilon: 0.1 }),

@@ -130,7 +130,7 @@ describe('an update', () => {
     const one = { epochs: 1, batchSize: 40, learningRate: 2, schedule: constant(), optimizer: sgd({ momentum: 0 }) };
     const [before, after] = [softmaxRegression(), (await train(options({ ...one, ...over }))).last].map(weightsOf);
     const moved = ['weight', 'bias'].flatMap((name) =>
-      Array.from(after![name]!, (w, i) => Number(w) - Number(before![name]![i])),
+      Array.from(after![name] as Float32Array, (w, i) => w - Number(before![name]![i])),
     );
     expect(Math.hypot(...moved) / (2 * norm)).toBeCloseTo(1, 3);
   });
