@@ -89,9 +89,19 @@ function explain(issue: Issue): string {
     const { expected } = issue as Issue & { expected: string };
     return `must be ${article(expected)}, ${notThis(input)}`;
   }
-  // Neither a number nor text.
-  if (code === 'invalid_union' && message.startsWith('Invalid')) return `must be a number, ${notThis(input)}`;
+  if (code === 'invalid_union' && message.startsWith('Invalid'))
+    return explainUnion(issue as z.core.$ZodIssueInvalidUnion);
   return message;
+}
+
+/** What a value might have been, of several simple kinds. */
+function explainUnion({ errors, input }: z.core.$ZodIssueInvalidUnion): string {
+  const kinds = errors.flat().flatMap((each) => {
+    if (each.code === 'invalid_value') return each.values.map(String);
+    // A fraction is text as well as a number is one.
+    return each.code === 'invalid_type' && each.expected !== 'string' ? [article(each.expected)] : [];
+  });
+  return `must be ${either(kinds)}, ${notThis(input)}`;
 }
 
 const notThis = (input: unknown): string => (input === undefined ? 'and is missing' : `not ${show(input)}`);

@@ -1,6 +1,7 @@
 /** @file The training methods as a configuration names them: their settings and defaults, and the method they stand for. */
 import { z } from 'zod';
 import { pgd } from '../attacks/pgd.ts';
+import { type ProjectionName, projections } from '../optimize/project.ts';
 import { type InterpretationMethodName, interpretationMethod } from '../training/interpretation-methods.ts';
 import {
   type AttackingOptions,
@@ -34,7 +35,9 @@ const inner = {
   ...radius,
   norm: normSchema.default('linf'),
   stepSize: positive.optional(),
-  randomStart: z.boolean().default(true),
+  randomStart: z.union([z.boolean(), names('ball', 'box', 'sphere')]).default(true),
+  direction: names('steepest', 'sign', 'gradient').optional(),
+  projection: names(...(Object.keys(projections) as ProjectionName[])).default('exact'),
   attackLoss: names('cross-entropy', 'margin').default('cross-entropy'),
   ramp: ramp.prefault(GROWTH),
   gaussianStart: fraction.optional(),
@@ -159,10 +162,10 @@ function build(configuration: MethodConfiguration): TrainingMethod {
 type Attacking = Extract<MethodConfiguration, { steps: number }>;
 
 function attacking(configuration: Attacking): AttackingOptions & { attack: ReturnType<typeof pgd> } {
-  const { norm, steps, stepSize, randomStart, attackLoss, epsilon, ramp, gaussianStart, batchNorm, keep } =
-    configuration;
+  const { norm, steps, stepSize, randomStart, direction, projection, attackLoss, keep } = configuration;
+  const { epsilon, ramp, gaussianStart, batchNorm } = configuration;
   return {
-    attack: pgd({ norm, steps, stepSize, randomStart, loss: attackLoss, keep }),
+    attack: pgd({ norm, steps, stepSize, randomStart, direction, projection, loss: attackLoss, keep }),
     epsilon,
     ramp,
     batchNorm,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { pgd } from '../attacks/pgd.ts';
 import { UsageError } from '../errors.ts';
@@ -33,9 +34,10 @@ const FULL = {
   },
   method: {
     name: 'int2-adv',
-    ...{ norm: 'linf', epsilon: '3/10', steps: 40, stepSize: 0.01, randomStart: true, attackLoss: 'margin' },
+    ...{ norm: 'linf', epsilon: '3/10', steps: 40, stepSize: 0.01, randomStart: 'box', attackLoss: 'margin' },
+    ...{ direction: 'sign', projection: 'ball-then-box' },
     ramp: { from: 2000, until: 10_000 },
-    ...{ gaussianStart: 0.001, batchNorm: 'training, moving statistics', keep: 'batch-best' },
+    ...{ gaussianStart: 0.001, batchNorm: 'training, moving statistics', keep: 'batch' },
     ...{ lambda: 0.01, lambdaRamp: { until: 0.5, unit: 'share' }, form: 'paper' },
     weightPerturbation: { gamma: 0.01, ramp: { from: 5, until: 5, unit: 'epochs' } },
   },
@@ -52,6 +54,12 @@ const FULL = {
 };
 
 describe('a configuration', () => {
+  it('may be that of docs/training.md', async () => {
+    const text = await readFile(new URL('../../../../docs/training.md', import.meta.url), 'utf8');
+    const [, example] = /```json\n([\s\S]*?)```/.exec(text)!;
+    expect(parse(JSON.parse(example!))).toMatchObject({ architecture: 'cifar-resnet18', epochs: 100 });
+  });
+
   it('is complete after it was checked, and may be checked again', () => {
     for (const value of [{}, FULL, { method: 'trades', optimizer: 'adamw', schedule: 'one-cycle' }]) {
       const checked = parse(value);
@@ -100,6 +108,11 @@ describe('a configuration', () => {
       { schedule: { name: 'step', unit: 'days' } },
       'a.json: schedule.unit: must be share, epochs or steps, not "days"',
     ],
+    [
+      'an unknown start',
+      { method: { name: 'trades', randomStart: 'corner' } },
+      'a.json: method.randomStart: must be a boolean, ball, box or sphere, not "corner"',
+    ],
     ['text for a switch', { freeze: 'yes' }, 'a.json: freeze: must be a boolean, not "yes"'],
     ['what is missing', { clipping: { limit: 1 } }, 'a.json: clipping.name: must be value or norm, and is missing'],
     [
@@ -115,7 +128,7 @@ describe('a configuration', () => {
 
 describe('a method', () => {
   const GROWTH = { from: 0, until: 0.3, unit: 'share' } as const;
-  const inner = { epsilon: 8 / 255, ramp: GROWTH, batchNorm: 'evaluation', keep: 'last' } as const;
+  const inner = { epsilon: 8 / 255, ramp: GROWTH, batchNorm: 'evaluation' } as const;
 
   it.each<[unknown, TrainingMethod]>([
     ['standard', standard()],
