@@ -67,12 +67,24 @@ const closedForms: Record<
       ),
     };
   },
+  'hinge-50': (logits, target) => hinge(logits, target, 50, -1e4),
+  'hinge-500-zero': (logits, target) => hinge(logits, target, 500, 0),
   logit: (logits, target) => ({ value: logits[target]!, gradient: logits.map((_, k) => Number(k === target)) }),
   probability: (logits, target) => {
     const p = probabilities(logits);
     return { value: p[target]!, gradient: p.map((pk, k) => p[target]! * (Number(k === target) - pk)) };
   },
 };
+
+function hinge(logits: readonly number[], target: number, width: number, ownSlot: number) {
+  const slots = logits.map((z, k) => (k === target ? ownSlot : z));
+  const rival = slots.indexOf(Math.max(...slots));
+  const active = logits[target]! - slots[rival]! + width > 0;
+  return {
+    value: active ? -(logits[target]! - slots[rival]! + width) : 0,
+    gradient: logits.map((_, k) => (active ? Number(k === rival && rival !== target) - Number(k === target) : 0)),
+  };
+}
 
 const names = Object.keys(objectives) as ObjectiveName[];
 const examples: [string, number[], number][] = [
@@ -92,7 +104,10 @@ describe.each(names)('%s', (name) => {
     const scale = Math.max(1, Math.abs(expected.value));
     expect(Math.abs(found.value - expected.value) / scale).toBeLessThan(1e-6);
     // Of equal rivals any one, or a share of each, is a subgradient of the margin.
-    if ((name === 'margin' || name === 'dlr') && label === 'all equal') {
+    if (name === 'hinge-500-zero' && (label === 'all equal' || label === 'large, target ahead')) {
+      // The slot of the true class ties with a logit of 0.
+      expect(found.gradient[target]).toBe(-1);
+    } else if ((name === 'margin' || name === 'dlr' || name === 'hinge-50') && label === 'all equal') {
       expect(found.gradient.reduce((a, b) => a + b)).toBeCloseTo(0, 6);
       expect(found.gradient[target]).toBe(-1);
     } else {

@@ -19,6 +19,21 @@ const margin: Objective = (g, logits, target) => {
   return g.sub(g.reduceMax(excluded, [1]), selected(g, logits, target));
 };
 
+/** −max(z_y − max_{i≠y} z_i + 50, 0), the true class masked by −10⁴: MNIST challenge of Madry et al., and source 002 (experiments §11.2). */
+const hinge50: Objective = (g, logits, target) => {
+  const masked = g.sub(g.mul(g.sub(g.constant(1), target), logits), g.scale(target, 1e4));
+  return hinge(g, logits, target, masked, 50);
+};
+
+/** −max(z_y − max_i (1 − [i = y]) z_i + 500, 0): the true class counts as 0, so the rival never does less. Source 000 (§1.3). */
+const hinge500: Objective = (g, logits, target) =>
+  hinge(g, logits, target, g.mul(g.sub(g.constant(1), target), logits), 500);
+
+function hinge(g: GraphBuilder, logits: Value, target: Value, rivals: Value, width: number): Value {
+  const lead = g.sub(selected(g, logits, target), g.reduceMax(rivals, [1]));
+  return g.neg(g.relu(g.offset(lead, width)));
+}
+
 const probability: Objective = (g, logits, target) => g.exp(g.neg(crossEntropy(g, logits, target)));
 
 /** `rises` says whether the number grows as the prediction moves away from the target class or toward it. */
@@ -26,6 +41,8 @@ export const objectives = {
   'cross-entropy': { build: crossEntropy, rises: 'away' },
   margin: { build: margin, rises: 'away' },
   dlr: { build: dlr, rises: 'away' },
+  'hinge-50': { build: hinge50, rises: 'away' },
+  'hinge-500-zero': { build: hinge500, rises: 'away' },
   logit: { build: selected, rises: 'toward' },
   probability: { build: probability, rises: 'toward' },
 } as const satisfies Record<string, { build: Objective; rises: 'away' | 'toward' }>;
