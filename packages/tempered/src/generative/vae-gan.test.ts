@@ -1,13 +1,14 @@
-import { GraphBuilder, ModelError, specialize } from 'onnx-grad';
+import { GraphBuilder, ModelError, parseModel, specialize, writeModel } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dataset, fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
+import { floats } from '../models/batching.ts';
 import { noiseImages } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
-import type { HostTensor, Runtime } from '../runtime/runtime.ts';
+import type { HostTensor, ResidentTensor, Runtime } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor } from '../tensor.ts';
-import { adam } from '../training/optimizer.ts';
-import type { Layout } from './layouts.ts';
+import { adam, sgd } from '../training/optimizer.ts';
+import type { Layer, Layout } from './layouts.ts';
 import { project, sample } from './project.ts';
 import { initialState, isTrained, stateInitializers, uploadState } from './state.ts';
 import { compilePartStep } from './step-program.ts';
@@ -178,6 +179,115 @@ describe.each<[string, VaeGan]>([
     const vectors = [...changed].filter((key) => key.endsWith('.u'));
     expect(vectors).toHaveLength(part === 'encoder' ? 0 : 1);
   });
+});
+
+type Weights = Record<string, HostTensor>;
+const plainDescent = sgd({ momentum: 0 });
+
+/** A part's update, to be run from given weights on the same images and noise. */
+async function updateOf(vaeGan: VaeGan, part: Part) {
+  const state: Record<string, ResidentTensor> = {};
+  const options = { vaeGan, batchSize: BATCH, optimizer: plainDescent, reconstructionWeight: 0.5, state };
+  Object.assign(state, await uploadState(runtime, initialState(vaeGan, plainDescent)));
+  const step = await compilePartStep(runtime, part, options);
+  const noise = (seed: number): HostTensor => ({ dtype: 'float32', ...noiseImages(BATCH, [vaeGan.codeSize], seed) });
+  const images: HostTensor = { dtype: 'float32', ...noiseImages(BATCH, vaeGan.imageShape) };
+  const feeds = { images, noise: noise(1), prior: noise(2) };
+  return {
+    feeds,
+    async run(weights: Weights, learningRate = 0) {
+      for (const tensor of Object.values(state)) tensor.release();
+      Object.assign(state, await uploadState(runtime, weights));
+      const losses = await step.run(feeds, 1, learningRate);
+      const after: Weights = {};
+      for (const [key, tensor] of Object.entries(state)) after[key] = await tensor.read();
+      return { losses, after };
+    },
+    release() {
+      for (const tensor of Object.values(state)) tensor.release();
+      step.release();
+    },
+  };
+}
+
+it.each(PARTS)('the update of the %s goes along the gradient of its loss (central differences)', async (part) => {
+  const update = await updateOf(small, part);
+  let weights: Weights = initialState(small, plainDescent);
+  for (let i = 0; i < 50; i++) {
+    // The singular vectors first: at the largest singular value the loss does not depend on them.
+    const { after } = await update.run(weights);
+    weights = { ...weights, ...Object.fromEntries(Object.entries(after).filter(([key]) => key.endsWith('.u'))) };
+  }
+  const { after } = await update.run(weights, 1);
+  const gradient = Object.keys(weights)
+    .filter((key) => key.startsWith(`${part}/`) && isTrained(key))
+    .map((key): [string, number[]] => {
+      const before = floats(weights[key]!);
+      return [key, Array.from(floats(after[key]!), (value, i) => before[i]! - value)];
+    });
+  const length = Math.hypot(...gradient.flatMap(([, values]) => values));
+  expect(length).toBeGreaterThan(0.1);
+  const lossAt = async (distance: number): Promise<number> => {
+    const moved = gradient.map(([key, along]): [string, HostTensor] => {
+      const { shape, data } = weights[key]!;
+      const values = along.map((value, i) => Number(data[i]) + (distance * value) / length);
+      return [key, { dtype: 'float32', shape, data: Float32Array.from(values) }];
+    });
+    return (await update.run({ ...weights, ...Object.fromEntries(moved) })).losses.loss!;
+  };
+  const h = 2e-4;
+  const slope = ((await lossAt(h)) - (await lossAt(-h))) / (2 * h);
+  update.release();
+  expect(slope / length).toBeCloseTo(1, 1);
+});
+
+it('losses are those of the source, from the three networks run one by one', async () => {
+  // Without normalisation the networks do the same in training and in evaluation.
+  const plain = (layers: readonly Layer[]): Layer[] =>
+    layers.map((layer) => {
+      const { batchNorm: _batchNorm, spectralNorm: _spectralNorm, ...rest }: Record<string, unknown> = { ...layer };
+      return rest as Layer;
+    });
+  const { encoder, decoder, discriminator } = LAYOUT;
+  const vaeGan = writeLayout(
+    { ...LAYOUT, encoder: plain(encoder), decoder: plain(decoder), discriminator: plain(discriminator) },
+    2,
+  );
+  const files = writeVaeGan(vaeGan);
+  const run = async (part: Part, input: string, data: Float32Array, shape: readonly number[]) => {
+    const graph = specialize(parseModel(files[part]), { [input]: [BATCH, ...shape] });
+    const program = await runtime.compile(writeModel(graph));
+    const { fetched } = await program.run({ [input]: { dtype: 'float32', shape: [BATCH, ...shape], data } });
+    return Object.fromEntries(Object.entries(fetched).map(([name, tensor]) => [name, Array.from(tensor.data, Number)]));
+  };
+  const update = {
+    encoder: await updateOf(vaeGan, 'encoder'),
+    decoder: await updateOf(vaeGan, 'decoder'),
+    discriminator: await updateOf(vaeGan, 'discriminator'),
+  };
+  const { images, noise, prior } = update.encoder.feeds;
+  const pixels = Float32Array.from(images.data, Number);
+  const { mean, log_variance: logVariance } = await run('encoder', 'image', pixels, vaeGan.imageShape);
+  const code = Float32Array.from(mean!, (m, i) => m + Math.exp(logVariance![i]! / 2) * Number(noise.data[i]));
+  const decode = async (z: Float32Array) => Float32Array.from((await run('decoder', 'code', z, [3])).image!);
+  const judge = async (x: Float32Array) => (await run('discriminator', 'image', x, vaeGan.imageShape)).probability!;
+  const reconstructed = await decode(code);
+  const imagined = await decode(Float32Array.from(prior.data, Number));
+  const [real, onReconstructed, onImagined] = [await judge(pixels), await judge(reconstructed), await judge(imagined)];
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const recon = sum(Array.from(pixels, (x, i) => Math.abs(2 * x - 1 - (2 * reconstructed[i]! - 1)))) / BATCH;
+  const kl = sum(mean!.map((m, i) => -0.5 * (1 + logVariance![i]! - m * m - Math.exp(logVariance![i]!)))) / BATCH;
+  const logs = (values: number[]) => sum(values.map((p) => Math.log(p + 1e-8))) / BATCH;
+  const not = (values: number[]) => values.map((p) => 1 - p);
+  const lossOf = async (part: Part) => {
+    const { losses } = await update[part].run(initialState(vaeGan, plainDescent));
+    update[part].release();
+    return losses.loss!;
+  };
+  expect(await lossOf('encoder')).toBeCloseTo(recon + kl, 3);
+  expect(await lossOf('decoder')).toBeCloseTo(0.5 * recon - logs(onReconstructed) - logs(onImagined), 3);
+  const right = logs(real) + logs(not(onReconstructed)) + logs(not(onImagined));
+  expect(await lossOf('discriminator')).toBeCloseTo(-right, 4);
 });
 
 /** A store in memory. */

@@ -1,4 +1,5 @@
-import type { GraphBuilder, Value } from 'onnx-grad';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { type GraphBuilder, specialize, type Value } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
@@ -130,3 +131,18 @@ it('trains a frozen network in its last layer only, and batch normalisation keep
 
 const bytes = (data: ArrayBufferView | readonly string[]) =>
   ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : Buffer.alloc(0);
+
+const fixtures = new URL('../../../../../shared/fixtures/pytorch-gradients/', import.meta.url);
+const exported = existsSync(fixtures) ? readdirSync(fixtures) : [];
+
+describe.skipIf(exported.length === 0)('models of PyTorch (needs ../shared/fixtures)', () => {
+  it.each(exported)('%s gets a new head', (name) => {
+    const old = readModel(readFileSync(new URL(`${name}/model.onnx`, fixtures)));
+    const model = withNewHead(old, { classes: CLASSES, freeze: true });
+    const graph = specialize(model.graph, { [model.input]: [1, ...model.inputShape] });
+    expect(graph.outputs.find((output) => output.name === model.logits)!.shape).toEqual([1, 7]);
+    const trained = trainingForm(model.graph).trainable;
+    expect(trained.length).toBeLessThanOrEqual(2);
+    expect(trained.every((key) => model.graph.initializers.get(key)!.shape.includes(7))).toBe(true);
+  });
+});
