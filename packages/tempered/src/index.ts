@@ -99,6 +99,13 @@ export {
   type Proportion,
   proportion,
 } from './evaluation/accuracy.ts';
+export type { CheckId, HonestyCheck, Verdict } from './evaluation/honesty/check.ts';
+export { checkHonesty, type HonestyOptions } from './evaluation/honesty/check-honesty.ts';
+export { evaluateWithRepair, type RepairedEvaluation } from './evaluation/honesty/evaluate-with-repair.ts';
+export { measureShattering, type Sample, type Shattering } from './evaluation/honesty/gradients.ts';
+export { findMasks, type Mask, type MaskSearch, surrogateFor } from './evaluation/honesty/masks.ts';
+export type { EvaluationRecord } from './evaluation/honesty/record.ts';
+export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
 export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
 export {
@@ -149,10 +156,19 @@ export {
   type ProgramContext,
 } from './models/classifier.ts';
 export { unfreeze } from './models/frozen.ts';
+export {
+  type ClippedValue,
+  type GradientCut,
+  type GraphInspection,
+  inspectGraph,
+  type Oscillation,
+  type SuspectNode,
+} from './models/inspect-graph.ts';
 export type { Network } from './models/layers.ts';
 export { type ReadModelOptions, readModel, writeModelFile } from './models/load.ts';
 export { type NewHeadOptions, withNewHead } from './models/new-head.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
+export { type Detour, type GradientRepair, repaired } from './models/repair.ts';
 export {
   type ClassActivationHead,
   classActivationHead,

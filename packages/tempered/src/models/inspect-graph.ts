@@ -28,8 +28,9 @@ export interface Oscillation extends SuspectNode {
 export interface ClippedValue extends SuspectNode {
   /** What is clipped. */
   readonly value: string;
-  readonly low: number;
-  readonly high: number;
+  /** null where there is no bound, or it is not a constant. */
+  readonly low: number | null;
+  readonly high: number | null;
   readonly detour: Detour;
 }
 
@@ -181,17 +182,17 @@ function detourAround(g: GraphBuilder, cut: Node, nodes: readonly Node[], live: 
 }
 
 function clipped(g: GraphBuilder, node: Node): ClippedValue {
-  const bound = (i: number, none: number): number => {
+  const bound = (i: number): number | null => {
     const constant = node.inputs[i] ? g.value(node.inputs[i]).constant : undefined;
-    return constant === undefined ? none : Number(constant.data[0]);
+    return constant === undefined ? null : Number(constant.data[0]);
   };
   const value = node.inputs[0]!;
   return {
     node: describeNode(node),
     op: node.op,
     value,
-    low: bound(1, Number.NEGATIVE_INFINITY),
-    high: bound(2, Number.POSITIVE_INFINITY),
+    low: bound(1),
+    high: bound(2),
     detour: { from: value, to: node.outputs[0]! },
   };
 }

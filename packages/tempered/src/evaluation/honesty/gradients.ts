@@ -82,7 +82,7 @@ interface SampleProgram extends ProgramContext {
 }
 
 /** Runs a program of images and one-hot labels over all images; `take` gets the rows that are no padding. */
-async function inChunks(
+export async function inChunks(
   classifier: Classifier,
   { images, labels, batchSize = defaultBatchSize(classifier.description), signal }: Sample,
   key: string,

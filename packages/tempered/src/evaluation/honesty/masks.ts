@@ -4,7 +4,15 @@ import { type GraphInspection, inspectGraph } from '../../models/inspect-graph.t
 import { type GradientRepair, repaired } from '../../models/repair.ts';
 import { percentile } from '../../statistics.ts';
 import { ofCount } from './check.ts';
-import { type Gradients, gradientsAt, measureShattering, type Sample, type Shattering } from './gradients.ts';
+import {
+  type GradientShares,
+  type Gradients,
+  gradientsAt,
+  measureShattering,
+  type Sample,
+  type Shattering,
+  sharesOf,
+} from './gradients.ts';
 import { chooseDetour } from './shattered.ts';
 
 export interface Mask {
@@ -25,13 +33,13 @@ export interface Mask {
   };
 }
 
+/** JSON-serialisable. */
 export interface MaskSearch {
   readonly masks: readonly Mask[];
   readonly inspection: GraphInspection;
-  /** Of the model as it is. */
-  readonly crossEntropy: Gradients;
-  readonly margin: Gradients;
-  /** Behind the repairs of everything that the graph shows; undefined where no gradient is left. */
+  /** Of the model as it is, by the loss. */
+  readonly gradients: Readonly<Record<'crossEntropy' | 'margin', GradientShares>>;
+  /** Behind the repairs of everything that the graph shows; empty where values stand in steps. */
   readonly shattering: readonly Shattering[];
 }
 
@@ -73,7 +81,8 @@ export async function findMasks(classifier: Classifier, sample: Sample): Promise
   const isShattered = shattering.some(({ alongGradient }) => alongGradient >= SHATTERED);
   if (vanished > lossAt.size.length / 10) masks.push(await unguided(behind, sample, inspection, 'vanishing gradients'));
   else if (isShattered) masks.push(await unguided(behind, sample, inspection, 'shattered gradients'));
-  return { masks, inspection, crossEntropy, margin, shattering };
+  const gradients = { crossEntropy: sharesOf(crossEntropy), margin: sharesOf(margin) };
+  return { masks, inspection, gradients, shattering };
 }
 
 /** The model with every repair that masks ask for, for gradients alone; undefined when none changes the model. */
