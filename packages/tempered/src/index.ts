@@ -23,6 +23,22 @@ export { type MomentumFgsm, type MomentumOptions, miFgsm, niFgsm } from './attac
 export { type Nes, type NesOptions, nes } from './attacks/nes.ts';
 export { type Noise, type NoiseOptions, noise } from './attacks/noise.ts';
 export { bim, type Pgd, type PgdOptions, pgd, type StepSize } from './attacks/pgd.ts';
+export {
+  bluffFgsm,
+  bluffPgd,
+  boopathy2020Evaluation,
+  boopathy2020Training,
+  boychev2023,
+  kang2019Pgd,
+  kim2019,
+  mnistManipulation,
+  presets,
+  robustnessLibrary,
+  type StudyAttack,
+  sidnExercise,
+  zhang2019,
+  zhang2019Fgsm,
+} from './attacks/presets.ts';
 export { type Restarts, restarts } from './attacks/restarts.ts';
 export { type Spatial, type SpatialLoss, type SpatialOptions, spatial } from './attacks/spatial.ts';
 export { type Square, type SquareOptions, square } from './attacks/square.ts';
@@ -102,7 +118,12 @@ export {
 export type { CheckId, HonestyCheck, Verdict } from './evaluation/honesty/check.ts';
 export { checkHonesty, type HonestyOptions } from './evaluation/honesty/check-honesty.ts';
 export { evaluateWithRepair, type RepairedEvaluation } from './evaluation/honesty/evaluate-with-repair.ts';
-export { measureShattering, type Sample, type Shattering } from './evaluation/honesty/gradients.ts';
+export {
+  type GradientShares,
+  measureShattering,
+  type Sample,
+  type Shattering,
+} from './evaluation/honesty/gradients.ts';
 export { findMasks, type Mask, type MaskSearch, surrogateFor } from './evaluation/honesty/masks.ts';
 export type { EvaluationRecord } from './evaluation/honesty/record.ts';
 export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
@@ -156,6 +177,7 @@ export {
   type ProgramContext,
 } from './models/classifier.ts';
 export { unfreeze } from './models/frozen.ts';
+export type { Tail } from './models/graph-tail.ts';
 export {
   type ClippedValue,
   type GradientCut,
