@@ -59,7 +59,9 @@ export interface CarliniWagnerOptions {
 
 /**
  * Minimises ‖x − x₀‖² + c · max(margin of the class over the best other, −κ) over w with x = (tanh w + 1) / 2, by Adam.
- * Carlini & Wagner 2017, §6.1 with f₆. Images whose objective stops falling leave a run early, each by itself.
+ * Carlini & Wagner 2017, §6.1 with f₆. Images whose objective stops falling leave a run early, each by itself. A weight
+ * c has succeeded when an image is adversarial at the end of the run; in the published code also when it was so in
+ * passing, with which the search settles on weights far too small.
  *
  * @example carliniWagner({ confidence: 5 })
  */
@@ -147,19 +149,22 @@ async function minimise(
   const interval = Math.max(1, Math.floor(attack.steps / CHECKS));
   let steps = 0;
   let activity = column(active);
+  const start = feed(inTanhSpace(images, attack.startMargin));
   const { w, mean, square, reached, lowest, ...found } = await iterate(program, {
     state: {
-      w: feed(inTanhSpace(images, attack.startMargin)),
+      w: start,
       mean: zeros(),
       square: zeros(),
       reached: column(new Float32Array(batch)),
       lowest: column(new Float32Array(batch).fill(NONE)),
       ...best,
     },
-    constants: { origin, target, weight: column(weights.map(({ next }) => next)) },
+    constants: { origin, target, start, weight: column(weights.map(({ next }) => next)) },
     steps: attack.steps,
     feeds: (step) => ({
       active: activity,
+      // On its way, the first steps of Adam overshoot: what counts is whether an image stays adversarial.
+      remembers: scalar(step % interval === 0 ? 0 : 1),
       learning_rate: scalar(cosineBetween(attack.learningRate, step, attack.steps)),
       // Adam's corrections of the means for their start at 0 (Kingma & Ba 2015, algorithm 1).
       mean_scale: scalar(1 / (1 - BETA1 ** (step + 1))),
@@ -214,7 +219,10 @@ function writeStep(
   ) as [Value, Value, Value];
   const target = g.input('target', 'float32', [batch, classifier.classes.length]);
 
-  const x = g.scale(g.offset(g.tanh(w), 1), 0.5);
+  // Pixels that have not moved are exactly those of the original: Adam would blow up the gradient of a rounding error.
+  const free = g.scale(g.offset(g.tanh(w), 1), 0.5);
+  const unmoved = g.equal(w, g.input('start', 'float32', shape));
+  const x = g.add(free, g.stopGradient(g.mask(unmoved, g.sub(origin, free))));
   const { logits } = model(x);
   const margin = objectives.margin.build(g, logits, target);
   const behind = goal === 'away' ? g.neg(margin) : margin;
@@ -229,9 +237,11 @@ function writeStep(
 
   const { excess } = writeJudgement(g, logits, target, goal);
   const success = g.greater(g.offset(excess, -confidence), g.constant(0));
-  const counted = g.and(success, g.greater(active, g.constant(0.5)));
+  const moving = g.greater(active, g.constant(0.5));
+  const counted = g.and(success, moving);
   writeBest(g, x, counted, writeDistance(g, 'l2', x, origin));
-  g.output(g.max(reached, g.cast(counted, 'float32')), 'reached_next');
+  const earlier = g.where(moving, g.mul(reached, g.input('remembers', 'float32', [])), reached);
+  g.output(g.max(earlier, g.cast(counted, 'float32')), 'reached_next');
   writeAdam(g, { w, mean, square, slope, active: g.greater(g.reshape(active, imageShape(w)), g.constant(0.5)) });
 }
 

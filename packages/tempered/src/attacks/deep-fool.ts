@@ -22,7 +22,7 @@ export interface DeepFool {
   readonly name: 'deep-fool';
   readonly norm: Norm;
   readonly steps: number;
-  /** Share of its length by which every step passes the boundary it aims at. */
+  /** Share by which a step passes the boundary it aims at, and the perturbation so far is lengthened. */
   readonly overshoot: number;
   /** Classes, beside the one to leave, whose boundaries are looked at: the strongest ones. */
   readonly candidates: number;
@@ -46,7 +46,7 @@ export interface DeepFoolOptions {
 /**
  * Steps to the nearest boundary of the linearised classifier until the class changes. Moosavi-Dezfooli et al. 2016,
  * algorithm 2 (l2) and equation 10 with q = 1 (linf). Steps are the exact smallest ones inside the box [0, 1], where
- * the paper knows no box; the overshoot lengthens each step, where the paper lengthens their sum.
+ * the paper knows no box. Each step passes its boundary by the overshoot, and lengthens those before it by as much.
  *
  * @example deepFool({ norm: 'linf' })
  */
@@ -121,7 +121,9 @@ function writeStep(
   const gains = g.scale(g.neg(rivals.margins), 1 + overshoot);
   const step = stepToHyperplane(g, norm, g.reshape(x, [batch, 1, size]), rivals.gradients, gains);
   const { delta } = nearest(g, step.length, { delta: step.delta });
-  const moved = g.op('Clip', [g.add(flat(g, x), delta), g.constant(0), g.constant(1)]);
+  const start = flat(g, origin);
+  const lengthened = g.add(start, g.scale(g.sub(flat(g, x), start), 1 + overshoot));
+  const moved = g.op('Clip', [g.add(lengthened, delta), g.constant(0), g.constant(1)]);
   g.output(g.where(g.reshape(success, imageShape(x)), x, g.reshape(moved, shape)), 'x_next');
   g.output(g.cast(success, 'float32'), 'success');
   g.output(g.reduceSum(g.abs(rivals.gradients), [1, 2]), 'gradient_size');

@@ -22,7 +22,7 @@ export interface Fmn {
   readonly name: 'fmn';
   readonly norm: Norm;
   readonly steps: number;
-  /** Length of the first and the last step in l2, α; in between, half a cosine wave. */
+  /** Length of the first and the last step, α, for linf in linf, else in l2; in between, half a cosine wave. */
   readonly stepSize: readonly [first: number, last: number];
   /** Share by which the radius grows and shrinks in the first and the last step, γ; in between, half a cosine wave. */
   readonly radiusChange: readonly [first: number, last: number];
@@ -35,7 +35,7 @@ export interface FmnOptions {
   norm?: Norm;
   /** Default 100. */
   steps?: number;
-  /** Default [1, 0.01]. */
+  /** Default [1, 0.01] as in the paper, for linf [0.1, 0.001]. */
   stepSize?: readonly [first: number, last: number];
   /** Default [0.05, 0.001]. */
   radiusChange?: readonly [first: number, last: number];
@@ -47,14 +47,15 @@ export interface FmnOptions {
  * Fast minimum-norm attack: a gradient step on the margin, projected on a ball whose radius shrinks while the image is
  * adversarial and grows while it is not. Pintor et al. 2021, algorithm 1. The projection is the exact one on the
  * intersection of ball and box, where the published code projects on the ball and clips; the radius estimated while
- * nothing has been found is 0.1 % larger.
+ * nothing has been found is 0.1 % larger. For linf, steps follow the sign of the gradient, where the paper divides it by
+ * its l2 norm: on the adversarially trained MNIST network of the tests, that finds nothing for half of the images.
  *
  * @example fmn({ norm: 'linf', steps: 200 })
  */
 export function fmn({
   norm = 'l2',
   steps = 100,
-  stepSize = [1, 0.01],
+  stepSize = norm === 'linf' ? [0.1, 0.001] : [1, 0.01],
   radiusChange = [0.05, 0.001],
   finalSearch = 0,
 }: FmnOptions = {}): Fmn {
@@ -136,6 +137,6 @@ function writeStep(
 
   const column = [batch, ...classifier.inputShape.map(() => 1)];
   const length = g.expand(stepSize, column);
-  const moved = balls.l2.step(g, x, ascent, length);
+  const moved = balls[norm === 'linf' ? 'linf' : 'l2'].step(g, x, ascent, length);
   g.output(balls[norm].project(g, moved, origin, g.reshape(next, column)), 'x_next');
 }

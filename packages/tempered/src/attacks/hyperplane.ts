@@ -55,13 +55,14 @@ function fillTogether(g: GraphBuilder, norm: 'linf' | 'l2', size: Value, edge: V
   const tiny = g.constant(1e-30);
   const gains = norm === 'linf' ? size : g.square(size);
   const moves = (t: Value) => (norm === 'linf' ? t : g.mul(t, size));
-  let t = g.div(needed, g.max(reduce(g, 'ReduceSum', gains), tiny));
+  // Without a bound, what rounding leaves missing would be divided by 0 once all pixels are at their edges.
+  const largest = g.constant(1e15);
+  let t = g.min(g.div(needed, g.max(reduce(g, 'ReduceSum', gains), tiny)), largest);
   for (let i = 0; i < NEWTON_STEPS; i++) {
     const wanted = moves(t);
     const missing = g.sub(needed, reduce(g, 'ReduceSum', g.mul(size, g.min(wanted, edge))));
     const slope = reduce(g, 'ReduceSum', g.mask(g.less(wanted, edge), gains));
-    // Without this bound, what rounding leaves missing would be divided by 0 once all pixels are at their edges.
-    t = g.min(g.add(t, g.div(g.relu(missing), g.max(slope, tiny))), g.constant(1e15));
+    t = g.min(g.add(t, g.div(g.relu(missing), g.max(slope, tiny))), largest);
   }
   return g.min(moves(t), edge);
 }
