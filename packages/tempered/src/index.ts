@@ -6,6 +6,13 @@
 export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
 export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
 export { type Attack, type Perturbed, type PerturbOptions, perturb } from './attacks/attack.ts';
+export {
+  type AutoAttack,
+  type AutoAttackOptions,
+  type AutoAttackStages,
+  autoAttack,
+  autoAttackStages,
+} from './attacks/auto-attack.ts';
 export { type AutoPgd, type AutoPgdOptions, autoPgd } from './attacks/auto-pgd.ts';
 export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './attacks/carlini-wagner.ts';
 export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
@@ -14,6 +21,15 @@ export { type Fab, type FabOptions, fab } from './attacks/fab.ts';
 export { type Fgsm, type FgsmOptions, fgsm, fgsmRs, rFgsm } from './attacks/fgsm.ts';
 export { type Fmn, type FmnOptions, fmn } from './attacks/fmn.ts';
 export { type HopSkipJump, type HopSkipJumpOptions, hopSkipJump } from './attacks/hop-skip-jump.ts';
+export {
+  attackInStages,
+  type BrokenImage,
+  type Stage,
+  type Staged,
+  type StagesOptions,
+  type StagesState,
+  type StageWork,
+} from './attacks/in-stages.ts';
 export {
   type MinimalEpsilon,
   type MinimalEpsilonOptions,

@@ -7,6 +7,7 @@ import { balls, type Norm } from '../optimize/ball.ts';
 import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { type AutoAttack, searchAutoAttack } from './auto-attack.ts';
 import { type AutoPgd, searchAutoPgd } from './auto-pgd.ts';
 import { type CarliniWagner, searchCarliniWagner } from './carlini-wagner.ts';
 import { type Ddn, searchDdn } from './ddn.ts';
@@ -39,6 +40,7 @@ export { isMinimal, normOf } from './norm-of.ts';
 
 /** A description of an attack; JSON-serialisable. All lengths are in pixel units ([0, 1] images). */
 export type Attack =
+  | AutoAttack
   | AutoPgd
   | CarliniWagner
   | Ddn
@@ -65,6 +67,7 @@ export type Attack =
   | WorstCase;
 
 const searches: { readonly [Name in Attack['name']]: Search<Extract<Attack, { name: Name }>> } = {
+  'auto-attack': searchAutoAttack,
   'auto-pgd': searchAutoPgd,
   'carlini-wagner': searchCarliniWagner,
   ddn: searchDdn,
