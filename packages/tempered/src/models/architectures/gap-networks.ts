@@ -4,6 +4,7 @@
  * feature map, the input of the pooling, is not rectified. Normal weights of variance 1 / fan-in.
  */
 import type { Value } from 'onnx-grad';
+import { UsageError } from '../../errors.ts';
 import { fanInNormal as initial } from '../initializers.ts';
 import { averagePool, conv, dense, globalAveragePool, maxPool, type Network, relu } from '../layers.ts';
 
@@ -28,8 +29,13 @@ export function gapPool(net: Network, x: Value, classes: number): Value {
  * WResnet: a 3×3 convolution to 16 channels and 15 residual pairs of 3×3 convolutions, five each with 16, 32 and 64
  * channels, the second and third five starting with stride 2. Without projections: where shapes differ, the shortcut is
  * the average pool, with channels of zeros on both sides.
+ *
+ * @throws UsageError for images whose sides do not divide by 4: their halves would not be the size of the average pool
  */
 export function gapWresnet(net: Network, x: Value, classes: number): Value {
+  const sides = x.shape.slice(2);
+  if (sides.some((side) => side % 4 !== 0))
+    throw new UsageError(`gap-wresnet takes images whose height and width divide by 4, not ${sides.join('x')}`);
   let h = conv(net, x, { name: 'conv0', channels: 16, kernel: 3, pad: 'same', initial });
   for (let pair = 1; pair <= 15; pair++) {
     const channels = 16 * 2 ** Math.floor((pair - 1) / 5);
