@@ -265,6 +265,7 @@ export {
 } from './training/method.ts';
 export type { Term } from './training/objectives/terms.ts';
 export { adam, adamw, type Optimizer, sgd } from './training/optimizer.ts';
+export type { TrainOptions, TrainResult, Validation } from './training/options.ts';
 export { type Ramp, ramp } from './training/ramp.ts';
 export {
   constant,
@@ -277,5 +278,5 @@ export {
   step,
 } from './training/schedule.ts';
 export type { Selection } from './training/selection.ts';
-export { type TrainOptions, type TrainResult, train, type Validation } from './training/train.ts';
+export { train } from './training/train.ts';
 export { type WeightAveraging, weightAveraging } from './training/weight-averaging.ts';

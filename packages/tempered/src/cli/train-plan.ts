@@ -10,6 +10,7 @@ import { externalDataBeside, namingFile, readModelBytes } from '../models/node/l
 import type { Norm } from '../optimize/ball.ts';
 import { hashBytes } from '../runs/hash.ts';
 import { adam, adamw, type Optimizer, sgd } from '../training/optimizer.ts';
+import type { TrainOptions } from '../training/options.ts';
 import {
   constant,
   cosine,
@@ -20,7 +21,6 @@ import {
   type Schedule,
   step,
 } from '../training/schedule.ts';
-import type { TrainOptions } from '../training/train.ts';
 import { methodOf } from './train-method.ts';
 import type { TrainConfiguration } from './train-schema.ts';
 

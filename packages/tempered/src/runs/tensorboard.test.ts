@@ -1,7 +1,7 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { expect, it } from 'vitest';
 import { crc32c } from './crc32c.ts';
-import { encodeEvents } from './tensorboard.ts';
+import { encodeEvents, type ScalarEvent } from './tensorboard.ts';
 
 const range = Array.from({ length: 32 }, (_, i) => i);
 
@@ -82,7 +82,7 @@ function readSummary(bytes: Uint8Array, scalars: Record<string, number>): void {
   }
 }
 
-const EVENTS = [
+const EVENTS: ScalarEvent[] = [
   { step: 1, time: 1_700_000_000.25, scalars: { 'train/loss': 2.5, 'validation/natural_accuracy': 0.125 } },
   { step: 300, time: 1_700_000_060.5, scalars: { 'train/loss': Number.NaN, λ: -1e-20 } },
   { step: 2 ** 40, time: 1_700_000_120, scalars: {} },

@@ -55,7 +55,7 @@ it('holds every epoch once in all three files, however often the run was killed'
     '2,2023-11-14T22:13:22.000Z,1.25,0.5',
     '3,2023-11-14T22:13:23.000Z,1,0.75',
   ]);
-  const scalars = [
+  const scalars: Record<string, number>[] = [
     { 'train/loss': 2 },
     { 'train/loss': 1.25, robustAccuracy: 0.5 },
     { 'train/loss': 1, robustAccuracy: 0.75 },

@@ -9,9 +9,9 @@ import type { Adversary } from './adversary.ts';
 import type { EpochRecord } from './checkpoint.ts';
 import { notANumber } from './detection.ts';
 import type { TrainingMethod } from './method.ts';
+import type { TrainOptions } from './options.ts';
 import { cosine, rateFactor } from './schedule.ts';
 import type { StepResult, TrainingStep } from './step-program.ts';
-import type { TrainOptions } from './train.ts';
 
 export interface EpochParts {
   /** Counted from 0. */

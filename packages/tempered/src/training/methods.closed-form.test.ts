@@ -20,10 +20,11 @@ import {
   withWeightPerturbation,
 } from './method.ts';
 import { adam, sgd } from './optimizer.ts';
+import type { TrainOptions } from './options.ts';
 import { ramp } from './ramp.ts';
 import { constant } from './schedule.ts';
 import { corners, gapNetwork } from './testing/gap-network.ts';
-import { type TrainOptions, train } from './train.ts';
+import { train } from './train.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {

@@ -1,13 +1,18 @@
 /** @file Watching trainings of one attack step, which may collapse within an epoch. */
 import { perturb } from '../attacks/attack.ts';
 import { pgd } from '../attacks/pgd.ts';
-import type { Dataset } from '../data/dataset.ts';
 import type { Classifier } from '../models/classifier.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { innerSteps, type TrainingMethod } from './method.ts';
+import type { TrainOptions } from './options.ts';
+
+export interface Ball {
+  readonly norm: Norm;
+  readonly epsilon: number;
+}
 
 /** The ball of a method that attacks with a single step; undefined for all others. */
-export function singleStepBall({ inner, replays }: TrainingMethod): { norm: Norm; epsilon: number } | undefined {
+export function singleStepBall({ inner, replays }: TrainingMethod): Ball | undefined {
   if (replays) return { norm: 'linf', epsilon: replays.epsilon };
   if (inner === undefined) return undefined;
   const { norm, steps } = innerSteps(inner);
@@ -20,14 +25,8 @@ const IMAGES = 200;
 /** Accuracy under PGD of 10 steps on the first images of the training set, as they are; undefined for radius 0. */
 export async function trainingRobustness(
   classifier: Classifier,
-  dataset: Dataset,
-  {
-    norm,
-    epsilon,
-    batchSize,
-    seed,
-    signal,
-  }: { norm: Norm; epsilon: number; batchSize: number; seed: number; signal: AbortSignal | undefined },
+  { norm, epsilon }: Ball,
+  { dataset, batchSize = 100, seed = 0, signal }: TrainOptions,
 ): Promise<number | undefined> {
   if (epsilon === 0) return undefined;
   const count = Math.min(dataset.count, Math.max(IMAGES, batchSize));

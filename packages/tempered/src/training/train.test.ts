@@ -18,8 +18,9 @@ import { clipByNorm, clipByValue } from './clipping.ts';
 import type { Finding } from './detection.ts';
 import { adversarial, fgsmRandomStart, free, type TrainingMethod } from './method.ts';
 import { adam, type Optimizer, sgd } from './optimizer.ts';
+import type { TrainOptions } from './options.ts';
 import { constant, cosine, multiStep } from './schedule.ts';
-import { type TrainOptions, train } from './train.ts';
+import { train } from './train.ts';
 import { weightAveraging } from './weight-averaging.ts';
 
 let runtime: Runtime;
