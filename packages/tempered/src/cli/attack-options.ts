@@ -3,10 +3,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Attack } from '../attacks/attack.ts';
 import { type AttackSettings, attackOf, catalogue, settingsOf } from '../attacks/catalogue.ts';
 import { UsageError } from '../errors.ts';
-import { ATTACK_OPTIONS, nonNegative, normOption, noteIgnored, positiveInteger } from './options.ts';
+import { ATTACK_OPTIONS, nonNegative, normOption, noteIgnored, positiveInteger, wholeNumber } from './options.ts';
 
 /** The values of `withAttackOptions`. */
-export interface AttackOptions extends Omit<AttackSettings, 'loss'> {
+export interface AttackOptions
+  extends Pick<AttackSettings, 'norm' | 'steps' | 'stepSize' | 'randomStart' | 'restarts' | 'keep'> {
   attack?: AttackSpec[];
   loss?: string;
 }
@@ -22,6 +23,8 @@ const LOSSES: Readonly<Record<string, NonNullable<AttackSettings['loss']>>> = {
   ce: 'cross-entropy',
   'cross-entropy': 'cross-entropy',
   margin: 'margin',
+  dlr: 'dlr',
+  'targeted-dlr': 'targeted-dlr',
   logit: 'logit',
 };
 
@@ -42,8 +45,23 @@ const readers: { readonly [Name in keyof Required<AttackSettings>]: (text: strin
   steps: positiveInteger,
   stepSize: nonNegative,
   randomStart: yesOrNo,
-  keep: oneOf(['last', 'worst']),
+  keep: oneOf(['last', 'worst', 'first']),
+  queries: positiveInteger,
+  samples: positiveInteger,
+  sigma: nonNegative,
+  draws: positiveInteger,
+  kind: oneOf(['gaussian', 'uniform', 'corners', 'salt-and-pepper']),
+  targets: positiveInteger,
+  decay: nonNegative,
+  overshoot: nonNegative,
+  confidence: nonNegative,
+  finalSearch: wholeNumber,
+  smoothness: nonNegative,
+  coefficientNorm: oneOf(['linf', 'l2', 'l1']),
+  aim: oneOf(['random-class', 'away']),
   restarts: positiveInteger,
+  target: oneOf(['runner-up', 'least-likely', 'random', 'all']),
+  minimal: yesOrNo,
 };
 
 const isSetting = (name: string): name is keyof typeof readers => Object.hasOwn(readers, name);
@@ -86,7 +104,7 @@ export function withAttackOptions(command: Command): Command {
     .option('--random-start', 'start from a random point of the ball (default)')
     .option('--no-random-start', 'start from the image itself')
     .option('--restarts <R>', 'runs of each attack on the images that still stand', positiveInteger)
-    .addOption(new Option('--keep <NAME>', 'iterate that counts').choices(['last', 'worst']))
+    .addOption(new Option('--keep <NAME>', 'iterate that counts').choices(['last', 'worst', 'first']))
     .addOption(new Option('--loss <NAME>', 'what gradient attacks ascend').choices(Object.keys(LOSSES)));
 }
 
@@ -97,13 +115,16 @@ export function attacksFrom(command: Command, options: AttackOptions): Record<st
     ...{ norm, steps, stepSize, randomStart, restarts, keep },
     loss: loss === undefined ? undefined : LOSSES[loss],
   };
-  const given = Object.entries(common).filter(([name, value]) => value !== undefined && isSetting(name));
+  const isDefault = (name: string) => command.getOptionValueSource(name) === 'default';
+  const given = Object.entries(common).filter(([name, value]) => value !== undefined && !isDefault(name));
   const names = [...new Set(specs.map(({ name }) => name))];
   const ignored = given.map(([name]) => name).filter((name) => !names.some((each) => settingsOf(each).includes(name)));
   noteIgnored(command, ignored, `with --attack ${names.join(' ')}`);
   const attacks: Record<string, Attack> = {};
   for (const { text, name, settings } of specs) {
-    const all = { ...Object.fromEntries(given), ...settings };
+    // An attack that has no form for the norm that nobody asked for has its own.
+    const usual = isDefault('norm') && catalogue[name]!.norms.includes(norm!) ? { norm } : {};
+    const all: AttackSettings = { ...usual, ...Object.fromEntries(given), ...settings };
     if ((all.restarts ?? 1) > 1 && all.randomStart === false)
       throw new UsageError('--restarts above 1 needs --random-start: without it every start is the same');
     attacks[text] = attackOf(name, all);

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { versions } from '../runtime/node/versions.ts';
 import { attackCommand } from './attack.ts';
 import { attacksCommand } from './attacks.ts';
+import { auditCommand } from './audit.ts';
 import { dataCommand } from './data.ts';
 import { differentiateCommand } from './differentiate.ts';
 import { doctorCommand } from './doctor.ts';
@@ -16,6 +17,7 @@ import { vaeGanCommand } from './vae-gan.ts';
 const COMMANDS = [
   studyCommand,
   trainCommand,
+  auditCommand,
   evaluateCommand,
   attackCommand,
   attacksCommand,

@@ -11,10 +11,13 @@ export interface AccuracyPlotOptions extends PlotSpace {
   readonly chance?: number;
   /** How the axis names the norm: "ℓ∞". */
   readonly norm: string;
+  /** `'root'` gives small ε more room: for radii that double. Default `'linear'`. */
+  readonly scale?: 'linear' | 'root';
 }
 
 /** Accuracy against ε with the 95 % interval as a band around each line, as SVG text. */
-export function accuracyPlot({ series, trainingEpsilon, chance, norm, ...space }: AccuracyPlotOptions): string {
+export function accuracyPlot(options: AccuracyPlotOptions): string {
+  const { series, trainingEpsilon, chance, norm, scale = 'linear', ...space } = options;
   const epsilons = [...new Set(series.flatMap(({ points }) => points.map((point) => point.epsilon)))].sort(
     (a, b) => a - b,
   );
@@ -27,12 +30,12 @@ export function accuracyPlot({ series, trainingEpsilon, chance, norm, ...space }
     marginRight: 14,
     marginTop: 24,
     marginBottom: 42,
-    x: { domain: [0, largest], insetLeft: 6, insetRight: 6 },
+    x: { domain: [0, largest], insetLeft: 6, insetRight: 6, ...(scale === 'root' && { type: 'sqrt' }) },
     y: { domain: [0, 1] },
     marks: [
       horizontalRules([0, 0.25, 0.5, 0.75, 1]),
       Plot.axisY({ ticks: [0, 0.25, 0.5, 0.75, 1], tickFormat: percentTick, tickSize: 0, label: null }),
-      Plot.axisX(apart(epsilons, largest, space.width), {
+      Plot.axisX(apart(epsilons, scale, space.width), {
         tickFormat: label,
         tickSize: 4,
         label: `size of the perturbation ε (${norm}${unitNote})`,
@@ -83,11 +86,13 @@ const horizontalNote = (y: number, right: number, text: string): Plot.Markish[] 
 ];
 
 /** The values that leave room for their labels; the last one always stays. */
-function apart(values: readonly number[], largest: number, width: number): number[] {
-  const gap = (26 / Math.max(1, width - 70)) * largest;
+function apart(values: readonly number[], scale: 'linear' | 'root', width: number): number[] {
+  const at = scale === 'root' ? Math.sqrt : (value: number) => value;
+  const last = at(values.at(-1) ?? 0);
+  const gap = (26 / Math.max(1, width - 70)) * last;
   return values.filter((value, i) => {
     const isLast = i === values.length - 1;
-    const previous = values.slice(0, i).findLast((earlier) => value - earlier < gap);
-    return isLast || (previous === undefined && largest - value >= gap);
+    const previous = values.slice(0, i).findLast((earlier) => at(value) - at(earlier) < gap);
+    return isLast || (previous === undefined && last - at(value) >= gap);
   });
 }

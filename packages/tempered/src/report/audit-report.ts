@@ -50,6 +50,7 @@ ${figureOf({
         series: [{ style: { ...SERIES.robust, label: model.name }, points: evaluation.underAttack }],
         chance: 1 / model.classes.length,
         norm: norm(result.norm),
+        scale: 'root',
       }),
     createDocument(),
   ),
@@ -71,6 +72,7 @@ find more. Without attack ${percent(natural.accuracy)} ${percentInterval(natural
   }.</p>
 ${dataTable({
   number: numbering.table(),
+  isWide: true,
   caption: html`Accuracy under attack (${norm(result.norm)}) on ${count(dataset.count)} images: the worst case over the attacks with its 95%
 interval, each attack by itself, and how many of the broken images stay broken with pixels rounded to 8 bits.`,
   columns: [
@@ -138,6 +140,7 @@ ${
 }
 ${dataTable({
   number: numbering.table(),
+  isWide: true,
   caption: html`Checks of the evaluation, the ones that call for attention first.`,
   columns: [
     { heading: 'check', kind: 'text' },

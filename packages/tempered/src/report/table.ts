@@ -14,16 +14,18 @@ export interface TableOptions {
   readonly rows: readonly (readonly HtmlValue[])[];
   readonly caption: Html;
   readonly number: number;
+  /** Wider than the text. Default false. */
+  readonly isWide?: boolean;
 }
 
 /** A numbered table that scrolls by itself when the page is too narrow for it. */
-export function dataTable({ columns, rows, caption, number }: TableOptions): Html {
+export function dataTable({ columns, rows, caption, number, isWide = false }: TableOptions): Html {
   const headings = columns.map(({ heading, kind = 'number' }) => html`<th scope="col" class="${kind}">${heading}</th>`);
   const cell = (value: HtmlValue, i: number) => {
     const kind = columns[i]?.kind ?? 'number';
     return i === 0 ? html`<th scope="row" class="${kind}">${value}</th>` : html`<td class="${kind}">${value}</td>`;
   };
-  return html`<figure class="table">
+  return html`<figure class="table${isWide && ' wide'}">
 <figcaption><span class="label">Table ${number}</span> ${caption}</figcaption>
 <div class="scroll"><table>
 <thead><tr>${headings}</tr></thead>
