@@ -22,14 +22,15 @@ export const projectLinf: Projection = (g, x, origin, epsilon) =>
 export const projectL2: Projection = (g, x, origin, epsilon) => {
   const { delta, size, room, radius } = rows(g, x, origin, epsilon);
   const [squares, limits, target] = [g.square(size), g.square(room), g.square(radius)];
-  const zero = g.constant(0);
   let t: Value = g.constant(0, [x.shape[0]!, 1]);
   for (let iteration = 0; iteration < L2_ITERATIONS; iteration++) {
-    const free = g.less(g.mul(t, squares), limits);
-    const left = g.sub(target, sum(g, g.where(free, zero, limits)));
-    const slope = sum(g, g.where(free, squares, zero));
+    const scaled = g.mul(t, squares);
+    const free = g.cast(g.less(scaled, limits), 'float32');
+    const left = g.sub(target, sum(g, g.min(scaled, limits)));
+    const slope = sum(g, g.mul(free, squares));
+    const newton = g.add(t, g.div(left, g.max(slope, g.constant(1e-37))));
     // All entries at the box, or none to move: the ball does not bind.
-    const solved = g.where(g.greater(slope, zero), g.div(left, g.max(slope, g.constant(1e-37))), g.constant(1));
+    const solved = g.where(g.greater(slope, g.constant(0)), newton, g.constant(1));
     t = g.min(g.max(solved, t), g.constant(1));
   }
   const moved = g.add(origin, g.mul(delta, asColumn(g, g.sqrt(t), x)));
@@ -108,12 +109,13 @@ function softThreshold(
   radius: Value,
 ): Value {
   const zero = g.constant(0);
+  // Entries that move with the threshold are those within half their room of where they would be half way to the box.
+  const half = room && g.scale(room, 0.5);
+  const middle = half && g.sub(size, half);
   const length = (threshold: Value) => {
     const above = g.relu(g.sub(size, threshold));
-    const kept = room ? g.min(above, room) : above;
-    const moving = g.greater(above, zero);
-    const free = room ? g.and(moving, g.less(above, room)) : moving;
-    return { value: sum(g, kept), free: sum(g, g.cast(free, 'float32')) };
+    const free = half ? g.less(g.abs(g.sub(middle!, threshold)), half) : g.greater(above, zero);
+    return { value: sum(g, room ? g.min(above, room) : above), free: sum(g, g.cast(free, 'float32')) };
   };
   let low: Value = g.constant(0, [x.shape[0]!, 1]);
   let high = g.reduceMax(size, [1], true);
