@@ -13,7 +13,7 @@ import { checkpointFile } from '../runs/checkpoint-file.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { trackTensors } from '../runtime/testing/track-tensors.ts';
-import type { EpochRecord } from './checkpoint.ts';
+import type { Checkpoint, CheckpointStore, EpochRecord } from './checkpoint.ts';
 import { clipByNorm, clipByValue } from './clipping.ts';
 import type { Finding } from './detection.ts';
 import { adversarial, fgsmRandomStart, free, type TrainingMethod } from './method.ts';
@@ -343,10 +343,20 @@ describe('train', () => {
 
   it('keeps what it has when the loss is no number in a later epoch', async () => {
     const told: Finding[] = [];
+    let stored: Checkpoint | undefined;
+    const checkpoints: CheckpointStore = {
+      load: async () => stored,
+      save: async (checkpoint) => {
+        stored = checkpoint;
+      },
+    };
     const schedule = multiStep({ milestones: [2], factor: 2e39, unit: 'epochs' });
+    const wild = { epochs: 5, schedule, checkpoints };
     const { model, last, history, bestEpoch, findings } = await train(
-      options({ epochs: 5, schedule, onFinding: (finding) => told.push(finding) }),
+      options({ ...wild, onFinding: (finding) => told.push(finding) }),
     );
+    // The same once more: it goes on after the last good epoch, to the same end.
+    expect(weightsOf((await train(options(wild))).last)).toEqual(weightsOf(last));
     const twoEpochs = await train(options({ epochs: 2, schedule: constant() }));
     expect(history).toHaveLength(2);
     expect(bestEpoch).toBe(2);

@@ -35,8 +35,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   checkTrainOptions(options);
   const carried = carriedShapes(method, model, batchSize);
   const state = await createTrainingState(runtime, model, optimizer, carried, averaging !== undefined);
-  const evaluated = averaging ? state.average : state.parameters;
-  const validated = new Classifier(model, runtime, evaluated);
+  const validated = new Classifier(model, runtime, averaging ? state.average : state.parameters);
   const ball = singleStepBall(method);
   const watched = ball && { classifier: new Classifier(model, runtime, state.parameters), ball };
   let step: TrainingStep | undefined;
@@ -55,7 +54,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     adversary = inner && (await compileAdversary(runtime, model, { inner, batchSize, state }));
     const history: EpochRecord[] = [...(resumed?.history ?? [])];
     let best: Checkpoint['best'] | undefined = resumed?.best;
-    let reached: Weights | undefined;
+    let reached: Weights = resumed ? ((averaging && resumed.average) ?? resumed.parameters) : {};
     let findings: readonly Finding[] = [];
     const tell = (found: readonly Finding[]) => {
       for (const finding of found)
@@ -106,7 +105,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         history,
       });
     }
-    const last = withWeights(model, reached ?? (await download(evaluated)));
+    const last = withWeights(model, reached);
     return { model: withWeights(model, best?.parameters ?? {}), bestEpoch: best?.epoch ?? 0, last, history, findings };
   } finally {
     step?.release();
