@@ -24,14 +24,22 @@ export async function searchInTurn(task: Task, attempts: readonly Attempt[], run
   const best = new Float64Array(count).fill(Infinity);
   const tried = new Uint8Array(count);
   let [zeroGradients, forwards, gradients] = [0, 0, 0];
-  for (const { attack, restart = task.restart, targets } of attempts) {
+  for (const [turn, { attack, restart = task.restart, targets }] of attempts.entries()) {
     const open = Uint32Array.from(best.keys()).filter(
       (i) => (task.epsilon === undefined || best[i] === Infinity) && (targets === undefined || targets[i]! >= 0),
     );
     if (open.length === 0) continue;
     const part = onlyImages(task, open);
     const aims = targets ? Int32Array.from(open, (i) => targets[i]!) : part.targets;
-    const found = await run({ ...part, restart, targets: aims }, attack);
+    const onProgress: Task['onProgress'] =
+      task.onProgress &&
+      ((progress) =>
+        task.onProgress?.({
+          ...progress,
+          done: turn * progress.total + progress.done,
+          total: attempts.length * progress.total,
+        }));
+    const found = await run({ ...part, restart, targets: aims, onProgress }, attack);
     zeroGradients = Math.max(zeroGradients, found.zeroGradients);
     forwards += found.forwards;
     gradients += found.gradients;

@@ -20,8 +20,9 @@ export async function noiseTable(
   size: number,
   seed: number,
 ): Promise<NoiseTable> {
-  // Positions are float32 in the graph, which counts to 2²⁴.
-  const data = new Float32Array(Math.min(2 ** 24, Math.max(2 ** 18, 4 * size)));
+  // 256 images full, within reason. Positions are float32 in the graph, which counts to 2²⁴.
+  const length = Math.max(2 ** 16, Math.min(256 * size, 2 ** 20), 4 * size);
+  const data = new Float32Array(Math.min(2 ** 24, length));
   const random = createRandom(seed, 'noise table', kind);
   if (kind === 'normal') random.fillNormal(data, 0, 1);
   else random.fillUniform(data, -1, 1);
