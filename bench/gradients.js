@@ -1,9 +1,10 @@
 /** @file Input gradients and adversarial training steps, as rates and as shares of the matrix product's rate. */
-import { pgd } from '../packages/tempered/dist/attacks/attack.js';
+import { pgd } from '../packages/tempered/dist/attacks/pgd.js';
 import { createModel } from '../packages/tempered/dist/models/architectures/index.js';
 import { oneHot } from '../packages/tempered/dist/models/batching.js';
 import { Classifier } from '../packages/tempered/dist/models/classifier.js';
-import { compileSteps, takeSteps } from '../packages/tempered/dist/optimize/steps.js';
+import { iterate } from '../packages/tempered/dist/optimize/iterate.js';
+import { compileSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { adam } from '../packages/tempered/dist/training/optimizer.js';
 import { compileTrainingStep, createTrainingState } from '../packages/tempered/dist/training/step-program.js';
 import { forwardFlops } from './flops.js';
@@ -35,14 +36,12 @@ async function pgdStep(runtime, name, batch) {
   return {
     flops: 2 * forwardFlops(model, batch),
     run: async () => {
-      ({ x } = await takeSteps(step, {
-        start: x,
-        origin: images,
-        target,
-        epsilon: 8 / 255,
-        stepSize: 2 / 255,
+      const { x: next } = await iterate(step, {
+        state: { x },
+        constants: { origin: images, target, ...ball(batch) },
         steps: 1,
-      }));
+      });
+      x = /** @type {import('tempered').ResidentTensor} */ (next);
     },
   };
 }
@@ -69,20 +68,31 @@ async function adversarialTrainingStep(runtime, name, batch) {
     flops: (2 * attack.steps + 3) * forwardFlops(model, batch),
     run: async () => {
       const start = await uploadImages(runtime, shape);
-      const { x } = await takeSteps(step, {
-        start,
-        origin,
-        target,
-        epsilon: 8 / 255,
-        stepSize: 2 / 255,
+      const { x } = await iterate(step, {
+        state: { x: start },
+        constants: { origin, target, ...ball(batch) },
         steps: attack.steps,
       });
+      const adversarial = /** @type {import('tempered').ResidentTensor} */ (x);
       count += 1;
-      await update.run({ x, target, step: count, learningRate: 1e-4 });
-      x.release();
+      await update.run({ x: adversarial, target, step: count, learningRate: 1e-4 });
+      adversarial.release();
     },
   };
 }
+
+/**
+ * ε and step size of each image.
+ * @param {number} batch
+ */
+export const ball = (batch) => {
+  const each = (/** @type {number} */ value) => ({
+    dtype: /** @type {const} */ ('float32'),
+    shape: [batch],
+    data: new Float32Array(batch).fill(value),
+  });
+  return { epsilon: each(8 / 255), step_size: each(2 / 255) };
+};
 
 /** @param {number} batch */
 const targets = (batch) => {

@@ -154,7 +154,7 @@ function writeStep(
 }
 
 /** Declares the moved running statistics as outputs; returns the output of each. */
-export function writeStatistics(g: GraphBuilder, statistics: Readonly<Record<string, Value>>): Record<string, string> {
+function writeStatistics(g: GraphBuilder, statistics: Readonly<Record<string, Value>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(statistics).map(([name, value]) => [name, g.output(value, `next/${name}`).name]),
   );
