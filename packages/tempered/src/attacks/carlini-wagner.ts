@@ -1,21 +1,20 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import { feed, floats, scalar } from '../models/batching.ts';
-import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
+import { scalar } from '../models/batching.ts';
+import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
-import { iterate, releaseAll } from '../optimize/iterate.ts';
-import type { HostTensor } from '../runtime/runtime.ts';
-import type { Tensor } from '../tensor.ts';
+import { type Tensor, zeros } from '../tensor.ts';
 import { cosineBetween } from './fmn.ts';
+import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
 import {
   type Best,
-  countZeros,
+  column,
   flat,
   imageShape,
   NONE,
-  ownRows,
-  type Part,
+  type Open,
   searchSmallest,
+  takeSteps,
   writeBest,
   writeDistance,
   writeJudgement,
@@ -88,10 +87,15 @@ export function carliniWagner({
 }
 
 export const searchCarliniWagner: Search<CarliniWagner> = (task, attack) =>
-  searchSmallest(task, {
-    steps: attack.steps * attack.searchSteps,
-    finalSearch: attack.finalSearch,
-    search: (part, best) => searchPart(part, best, attack),
+  searchSmallest(task, attack.finalSearch, async (open, nothing) => {
+    const weights = Array.from(open.task.labels, () => ({ low: 0, high: Infinity, next: attack.weight }));
+    let best = nothing;
+    for (let search = 0; search < attack.searchSteps; search++) {
+      const found = await minimise(open, best, weights, attack, search === 0);
+      best = found.best;
+      for (const [row, weight] of weights.entries()) narrow(weight, found.reached.data[row] === 1);
+    }
+    return best;
   });
 
 /** The weights c known to fail and to succeed, and the next to try, of one image. */
@@ -99,27 +103,6 @@ interface Weight {
   low: number;
   high: number;
   next: number;
-}
-
-async function searchPart(part: Part, best: Best, attack: CarliniWagner) {
-  const { task, batch, goal } = part;
-  const { name, confidence } = attack;
-  const program = await task.classifier.program(JSON.stringify([name, goal, confidence]), batch, (context) =>
-    writeStep(context, task.classifier, goal, attack),
-  );
-  const weights: Weight[] = Array.from({ length: batch }, () => ({ low: 0, high: Infinity, next: attack.weight }));
-  const spent = { forwards: 0, gradients: 0, zeroGradients: 0 };
-  let known = best;
-  for (let search = 0; search < attack.searchSteps; search++) {
-    const found = await minimise(program, part, known, weights, attack, (zeros) => {
-      if (search === 0) spent.zeroGradients = zeros;
-    });
-    known = found.best;
-    spent.forwards += found.steps;
-    spent.gradients += found.steps;
-    for (const [row, weight] of weights.entries()) narrow(weight, found.reached[row] === 1);
-  }
-  return { best: known, spent };
 }
 
 function narrow(weight: Weight, reached: boolean): void {
@@ -134,66 +117,45 @@ const IMPROVEMENT = 0.9999;
 
 /** One run of Adam for the given weights. */
 async function minimise(
-  program: ClassifierProgram,
-  part: Part,
-  best: Best,
+  open: Open,
+  known: Best,
   weights: readonly Weight[],
-  attack: CarliniWagner,
-  onFirst: (zeros: number) => void,
-) {
-  const { task, batch, origin, target, images } = part;
-  const column = (values: ArrayLike<number>): HostTensor => feed({ shape: [batch], data: Float32Array.from(values) });
-  const zeros = () => feed({ shape: images.shape, data: new Float32Array(images.data.length) });
-  const active = new Float32Array(batch).fill(1);
-  const before = new Float32Array(batch).fill(Infinity);
-  const interval = Math.max(1, Math.floor(attack.steps / CHECKS));
-  let steps = 0;
-  let activity = column(active);
-  const start = feed(inTanhSpace(images, attack.startMargin));
-  const { w, mean, square, reached, lowest, ...found } = await iterate(program, {
+  { name, confidence, steps, startMargin, learningRate }: CarliniWagner,
+  countsZeros: boolean,
+): Promise<{ best: Best; reached: Tensor }> {
+  const { task, goal } = open;
+  const count = weights.length;
+  const interval = Math.max(1, Math.floor(steps / CHECKS));
+  const start = inTanhSpace(task.images, startMargin);
+  const { best, best_distance, reached } = await takeSteps(open, {
+    key: JSON.stringify([name, goal, confidence]),
+    write: (context, classifier) => writeStep(context, classifier, goal, confidence),
     state: {
       w: start,
-      mean: zeros(),
-      square: zeros(),
-      reached: column(new Float32Array(batch)),
-      lowest: column(new Float32Array(batch).fill(NONE)),
-      ...best,
+      mean: zeros(start.shape),
+      square: zeros(start.shape),
+      reached: zeros([count]),
+      lowest: column(count, NONE),
+      lowest_before: column(count, NONE),
+      done: zeros([count]),
+      ...known,
     },
-    constants: { origin, target, start, weight: column(weights.map(({ next }) => next)) },
-    steps: attack.steps,
+    done: 'done',
+    constants: { start, weight: { shape: [count], data: Float32Array.from(weights, ({ next }) => next) } },
+    steps,
     feeds: (step) => ({
-      active: activity,
+      learning_rate: scalar(cosineBetween(learningRate, step, steps)),
       // On its way, the first steps of Adam overshoot: what counts is whether an image stays adversarial.
       remembers: scalar(step % interval === 0 ? 0 : 1),
-      learning_rate: scalar(cosineBetween(attack.learningRate, step, attack.steps)),
+      checks: scalar(step % interval === interval - 1 ? 1 : 0),
       // Adam's corrections of the means for their start at 0 (Kingma & Ba 2015, algorithm 1).
       mean_scale: scalar(1 / (1 - BETA1 ** (step + 1))),
       square_scale: scalar(1 / (1 - BETA2 ** (step + 1))),
     }),
-    fetch: (step) => [
-      ...(step === 0 ? ['gradient_size'] : []),
-      ...(step % interval === interval - 1 ? ['lowest_seen'] : []),
-    ],
-    signal: task.signal,
-    onStep: (step, { gradient_size: sizes, lowest_seen: lowest }) => {
-      steps = step + 1;
-      part.onStep();
-      if (sizes) onFirst(countZeros(part, sizes));
-      if (lowest === undefined) return undefined;
-      for (const [row, value] of floats(lowest).entries()) {
-        if (value > before[row]! * IMPROVEMENT) active[row] = 0;
-        before[row] = value;
-      }
-      activity = column(active);
-      return ownRows(part, activity).some((value) => value === 1) ? undefined : 'stop';
-    },
+    gradients: 1,
+    countsZeros,
   });
-  try {
-    const flags = 'resident' in reached! ? await reached.read() : reached!;
-    return { best: found as Best, reached: floats(flags).slice(), steps };
-  } finally {
-    releaseAll({ w: w!, mean: mean!, square: square!, reached: reached!, lowest: lowest! });
-  }
+  return { best: { best: best!, best_distance: best_distance! }, reached: reached! };
 }
 
 /** atanh(2x − 1), with x kept away from 0 and 1, where that is infinite. */
@@ -204,19 +166,16 @@ function inTanhSpace({ shape, data }: Tensor, margin: number): Tensor {
 const BETA1 = 0.9;
 const BETA2 = 0.999;
 
-function writeStep(
-  { g, batch, model }: ProgramContext,
-  classifier: Classifier,
-  goal: 'away' | 'toward',
-  { confidence }: CarliniWagner,
-): void {
+function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal, confidence: number): void {
   const shape = [batch, ...classifier.inputShape];
   const [w, origin, mean, square] = ['w', 'origin', 'mean', 'square'].map((name) =>
     g.input(name, 'float32', shape),
   ) as [Value, Value, Value, Value];
-  const [weight, reached, active] = ['weight', 'reached', 'active'].map((name) =>
-    g.input(name, 'float32', [batch]),
-  ) as [Value, Value, Value];
+  const [weight, reached, done] = ['weight', 'reached', 'done'].map((name) => g.input(name, 'float32', [batch])) as [
+    Value,
+    Value,
+    Value,
+  ];
   const target = g.input('target', 'float32', [batch, classifier.classes.length]);
 
   // Pixels that have not moved are exactly those of the original: Adam would blow up the gradient of a rounding error.
@@ -230,30 +189,42 @@ function writeStep(
   const change = g.reduceSum(flat(g, g.square(g.sub(x, origin))), [1]);
   const objective = g.add(change, g.mul(weight, hinge));
   const [slope] = gradient(g, { of: objective, wrt: [w] }) as [Value];
-  const lowest = g.min(g.input('lowest', 'float32', [batch]), objective);
-  g.output(lowest, 'lowest_next');
-  g.output(lowest, 'lowest_seen');
   g.output(g.reduceSum(g.abs(flat(g, slope)), [1]), 'gradient_size');
 
   const { excess } = writeJudgement(g, logits, target, goal);
   const success = g.greater(g.offset(excess, -confidence), g.constant(0));
-  const moving = g.greater(active, g.constant(0.5));
+  const moving = g.less(done, g.constant(0.5));
   const counted = g.and(success, moving);
   writeBest(g, x, counted, writeDistance(g, 'l2', x, origin));
   const earlier = g.where(moving, g.mul(reached, g.input('remembers', 'float32', [])), reached);
   g.output(g.max(earlier, g.cast(counted, 'float32')), 'reached_next');
-  writeAdam(g, { w, mean, square, slope, active: g.greater(g.reshape(active, imageShape(w)), g.constant(0.5)) });
+  writeAdam(g, { w, mean, square, slope, moving: g.reshape(moving, imageShape(w)) });
+  const next = g.max(done, writeStall(g, objective));
+  for (const name of ['done_next', 'succeeded']) g.output(next, name);
+}
+
+/** 1 at a check where the lowest objective has hardly fallen since the check before. */
+function writeStall(g: GraphBuilder, objective: Value): Value {
+  const [seen, before] = ['lowest', 'lowest_before'].map((name) => g.input(name, 'float32', objective.shape)) as [
+    Value,
+    Value,
+  ];
+  const lowest = g.min(seen, objective);
+  const checks = g.greater(g.input('checks', 'float32', []), g.constant(0.5));
+  g.output(lowest, 'lowest_next');
+  g.output(g.where(checks, lowest, before), 'lowest_before_next');
+  return g.cast(g.and(checks, g.greater(lowest, g.scale(before, IMPROVEMENT))), 'float32');
 }
 
 function writeAdam(
   g: GraphBuilder,
-  { w, mean, square, slope, active }: Readonly<Record<'w' | 'mean' | 'square' | 'slope' | 'active', Value>>,
+  { w, mean, square, slope, moving }: Readonly<Record<'w' | 'mean' | 'square' | 'slope' | 'moving', Value>>,
 ): void {
   const nextMean = g.add(g.scale(mean, BETA1), g.scale(slope, 1 - BETA1));
   const nextSquare = g.add(g.scale(square, BETA2), g.scale(g.square(slope), 1 - BETA2));
   const corrected = g.sqrt(g.mul(nextSquare, g.input('square_scale', 'float32', [])));
   const step = g.div(g.mul(nextMean, g.input('mean_scale', 'float32', [])), g.offset(corrected, 1e-8));
-  g.output(g.where(active, g.sub(w, g.mul(step, g.input('learning_rate', 'float32', []))), w), 'w_next');
+  g.output(g.where(moving, g.sub(w, g.mul(step, g.input('learning_rate', 'float32', []))), w), 'w_next');
   g.output(nextMean, 'mean_next');
   g.output(nextSquare, 'square_next');
 }

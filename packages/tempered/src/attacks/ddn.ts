@@ -1,21 +1,12 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import { feed, scalar } from '../models/batching.ts';
+import { scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import { balls } from '../optimize/ball.ts';
-import { iterate, releaseAll } from '../optimize/iterate.ts';
 import { cosineBetween } from './fmn.ts';
+import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
-import {
-  type Best,
-  countZeros,
-  flat,
-  type Part,
-  searchSmallest,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { column, flat, searchSmallest, takeSteps, writeBest, writeDistance, writeJudgement } from './smallest.ts';
 
 export interface Ddn {
   readonly name: 'ddn';
@@ -65,42 +56,27 @@ export function ddn({
   return { name: 'ddn', norm: 'l2', loss, steps, radius, radiusChange, stepSize, finalSearch };
 }
 
-export const searchDdn: Search<Ddn> = (task, attack) =>
-  searchSmallest(task, {
-    // The last step only judges where the one before it led.
-    steps: attack.steps + 1,
-    finalSearch: attack.finalSearch,
-    search: (part, best) => searchPart(part, best, attack),
+export const searchDdn: Search<Ddn> = (task, { name, loss, steps, radius, radiusChange, stepSize, finalSearch }) =>
+  searchSmallest(task, finalSearch, async (open, nothing) => {
+    const { goal } = open;
+    const { images } = open.task;
+    const { best, best_distance } = await takeSteps(open, {
+      key: JSON.stringify([name, loss, goal]),
+      write: (context, classifier) => writeStep(context, classifier, loss, goal),
+      state: { x: images, radius: column(images.shape[0]!, radius), ...nothing },
+      // The last step only judges where the one before it led.
+      steps: steps + 1,
+      feeds: (step) => ({
+        step_size: scalar(cosineBetween(stepSize, step, steps)),
+        change: scalar(radiusChange),
+      }),
+      gradients: 1,
+      countsZeros: true,
+    });
+    return { best: best!, best_distance: best_distance! };
   });
 
-async function searchPart(part: Part, best: Best, { name, loss, steps, radius: start, radiusChange, stepSize }: Ddn) {
-  const { task, batch, origin, target, goal, images } = part;
-  const program = await task.classifier.program(JSON.stringify([name, loss, goal]), batch, (context) =>
-    writeStep(context, task.classifier, loss, goal),
-  );
-  let zeroGradients = 0;
-  const { x, radius, ...found } = await iterate(program, {
-    state: { x: feed(images), radius: feed({ shape: [batch], data: new Float32Array(batch).fill(start) }), ...best },
-    constants: { origin, target, change: scalar(radiusChange) },
-    steps: steps + 1,
-    feeds: (step) => ({ step_size: scalar(cosineBetween(stepSize, step, steps)) }),
-    fetch: (step) => (step === 0 ? ['gradient_size'] : []),
-    signal: task.signal,
-    onStep: (_, { gradient_size: sizes }) => {
-      if (sizes) zeroGradients = countZeros(part, sizes);
-      part.onStep();
-    },
-  });
-  releaseAll({ x: x!, radius: radius! });
-  return { best: found as Best, spent: { forwards: steps + 1, gradients: steps + 1, zeroGradients } };
-}
-
-function writeStep(
-  { g, batch, model }: ProgramContext,
-  classifier: Classifier,
-  loss: ObjectiveName,
-  goal: 'away' | 'toward',
-): void {
+function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, loss: ObjectiveName, goal: Goal): void {
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);

@@ -1,18 +1,16 @@
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import type { Norm } from '../optimize/ball.ts';
-import { iterate } from '../optimize/iterate.ts';
 import { sizeOf } from '../tensor.ts';
+import type { Goal } from './goal.ts';
 import { stepToHyperplane } from './hyperplane.ts';
 import { nearest, rivalPairs, writeRivals } from './rivals.ts';
 import type { Search } from './search.ts';
 import {
-  type Best,
-  countZeros,
+  column,
   flat,
   imageShape,
-  ownRows,
-  type Part,
   searchSmallest,
+  takeSteps,
   writeBest,
   writeDistance,
   writeJudgement,
@@ -60,46 +58,27 @@ export function deepFool({
   return { name: 'deep-fool', norm, steps, overshoot, candidates, finalSearch };
 }
 
-export const searchDeepFool: Search<DeepFool> = (task, attack) =>
-  searchSmallest(task, {
-    steps: attack.steps,
-    finalSearch: attack.finalSearch,
-    search: (part, best) => run(part, best, attack),
+export const searchDeepFool: Search<DeepFool> = (task, { name, norm, steps, overshoot, candidates, finalSearch }) =>
+  searchSmallest(task, finalSearch, async (open, nothing) => {
+    const { goal } = open;
+    const { images, classifier } = open.task;
+    const count = goal === 'toward' ? 1 : Math.min(candidates, classifier.classes.length - 1);
+    const { best, best_distance } = await takeSteps(open, {
+      key: JSON.stringify([name, norm, goal, overshoot, count]),
+      write: (context, model) => writeStep(context, model, { norm, goal, overshoot, count }),
+      state: { x: images, ...nothing, done: column(images.shape[0]!, 0) },
+      done: 'done',
+      // The last step only judges where the one before it led.
+      steps: steps + 1,
+      gradients: count,
+      countsZeros: true,
+    });
+    return { best: best!, best_distance: best_distance! };
   });
-
-async function run(part: Part, best: Best, { name, norm, steps, overshoot, candidates }: DeepFool) {
-  const { task, batch, origin, target, goal, images } = part;
-  const count = goal === 'toward' ? 1 : Math.min(candidates, task.classifier.classes.length - 1);
-  const program = await task.classifier.program(
-    JSON.stringify([name, norm, goal, overshoot, count]),
-    batch,
-    (context) => writeStep(context, task.classifier, { norm, goal, overshoot, count }),
-  );
-  let [done, zeroGradients] = [0, 0];
-  const { x, ...found } = await iterate(program, {
-    state: { x: { dtype: 'float32', shape: images.shape, data: images.data }, ...best },
-    constants: { origin, target },
-    // The last step only judges where the one before it led.
-    steps: steps + 1,
-    fetch: (step) => ['success', ...(step === 0 ? ['gradient_size'] : [])],
-    signal: task.signal,
-    onStep: (step, { success, gradient_size: sizes }) => {
-      if (step === 0) zeroGradients = countZeros(part, sizes!);
-      done = step + 1;
-      part.onStep();
-      return ownRows(part, success!).every((value) => value === 1) ? 'stop' : undefined;
-    },
-  });
-  if ('resident' in x!) x.release();
-  return {
-    best: found as Best,
-    spent: { forwards: done, gradients: done * count, zeroGradients },
-  };
-}
 
 interface StepOptions {
   norm: Norm;
-  goal: 'away' | 'toward';
+  goal: Goal;
   overshoot: number;
   count: number;
 }
@@ -125,6 +104,7 @@ function writeStep(
   const lengthened = g.add(start, g.scale(g.sub(flat(g, x), start), 1 + overshoot));
   const moved = g.op('Clip', [g.add(lengthened, delta), g.constant(0), g.constant(1)]);
   g.output(g.where(g.reshape(success, imageShape(x)), x, g.reshape(moved, shape)), 'x_next');
-  g.output(g.cast(success, 'float32'), 'success');
+  g.input('done', 'float32', [batch]);
+  for (const name of ['done_next', 'succeeded']) g.output(g.cast(success, 'float32'), name);
   g.output(g.reduceSum(g.abs(rivals.gradients), [1, 2]), 'gradient_size');
 }

@@ -1,24 +1,23 @@
 import type { Value } from 'onnx-grad';
-import { feed, floats, oneHot, padLabels, scalar } from '../models/batching.ts';
+import { oneHot, scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { predictLogits } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import { iterate, releaseAll } from '../optimize/iterate.ts';
 import { createRandom } from '../random.ts';
-import type { HostTensor } from '../runtime/runtime.ts';
-import { rows, sizeOf, type Tensor } from '../tensor.ts';
+import { sizeOf, type Tensor } from '../tensor.ts';
 import { cosineBetween } from './fmn.ts';
+import type { Goal } from './goal.ts';
 import { stepToHyperplane } from './hyperplane.ts';
 import { nearest, rivalPairs, writeRivals } from './rivals.ts';
-import type { Search } from './search.ts';
+import type { Search, Task } from './search.ts';
 import {
   type Best,
-  countZeros,
   flat,
   imageShape,
-  isFound,
-  type Part,
+  NONE,
+  type Open,
   searchSmallest,
+  takeSteps,
   writeBest,
   writeDistance,
   writeJudgement,
@@ -90,91 +89,73 @@ export function fab({
 }
 
 export const searchFab: Search<Fab> = (task, attack) =>
-  searchSmallest(task, {
-    steps: attack.steps * attack.restarts * Math.max(1, task.targets ? 1 : attack.targets),
-    finalSearch: attack.finalSearch,
-    search: (part, best) => searchPart(part, best, attack),
-  });
+  searchSmallest(task, attack.finalSearch, (open, nothing) => run(open, nothing, attack));
 
-async function searchPart(part: Part, best: Best, attack: Fab) {
-  const { task, batch, origin, target, goal } = part;
-  const { classes } = task.classifier;
-  const aims = goal === 'away' && attack.targets > 0 ? await strongestFirst(part, attack.targets) : [undefined];
-  const count = goal === 'away' && attack.targets === 0 ? Math.min(attack.candidates, classes.length - 1) : 1;
-  const { name, norm, steps, bias, overshoot, backward } = attack;
-  const options: StepOptions = { norm, goal, count, aimed: aims[0] !== undefined, bias, backward };
-  const key = JSON.stringify([name, options]);
-  const program = await task.classifier.program(key, batch, (context) => writeStep(context, task.classifier, options));
-  let known = best;
-  let zeroGradients = 0;
+async function run(open: Open, nothing: Best, attack: Fab): Promise<Best> {
+  const { task, goal } = open;
+  const { name, norm, steps, restarts, targets, candidates, bias, overshoot, backward } = attack;
+  const aimed = goal === 'away' && targets > 0;
+  const aims = aimed ? await strongestFirst(open, targets) : [undefined];
+  const count = goal === 'away' && !aimed ? Math.min(candidates, task.classifier.classes.length - 1) : 1;
+  const options: StepOptions = { norm, goal, count, aimed, bias, backward };
+  let known = nothing;
   for (const [turn, aim] of aims.entries()) {
-    for (let restart = 0; restart < attack.restarts; restart++) {
-      const start = restart === 0 ? part.images : await randomStart(part, known, attack, turn, restart);
-      const { x, ...found } = await iterate(program, {
-        state: { x: feed(start), ...known },
-        constants: { origin, target, ...(aim && { aim }) },
+    for (let restart = 0; restart < restarts; restart++) {
+      const start = restart === 0 ? task.images : randomStart(task, known.best_distance, attack, turn, restart);
+      const { best, best_distance } = await takeSteps(open, {
+        key: JSON.stringify([name, options]),
+        write: (context, classifier) => writeStep(context, classifier, options),
+        state: { x: start, ...known },
+        constants: aim && { aim },
         steps,
         feeds: (step) => ({ overshoot: scalar(cosineBetween(overshoot, step, steps)) }),
-        fetch: (step) => (step === 0 && turn === 0 && restart === 0 ? ['gradient_size'] : []),
-        signal: task.signal,
-        onStep: (_, { gradient_size: sizes }) => {
-          if (sizes) zeroGradients = countZeros(part, sizes);
-          part.onStep();
-        },
+        forwards: 2,
+        gradients: count,
+        countsZeros: turn === 0 && restart === 0,
       });
-      releaseAll({ x: x! });
-      known = found as Best;
+      known = { best: best!, best_distance: best_distance! };
     }
   }
-  const all = aims.length * attack.restarts * steps;
-  return { best: known, spent: { forwards: 2 * all + (options.aimed ? 1 : 0), gradients: all * count, zeroGradients } };
+  return known;
 }
 
-/** One-hot classes beside the label, by their logits at the original: [batch, K] for each rank. */
-async function strongestFirst({ task, chunk, batch }: Part, most: number): Promise<HostTensor[]> {
-  const classes = task.classifier.classes.length;
-  const { data } = await predictLogits(task.classifier, rows(task.images, chunk.start, chunk.end), {
-    batchSize: batch,
-    signal: task.signal,
-  });
-  const ranked = Array.from({ length: chunk.end - chunk.start }, (_, row) => {
-    const others = Array.from({ length: classes }, (_, k) => k).filter((k) => k !== task.labels[chunk.start + row]);
+/** One-hot classes beside the label, by their logits at the original: [N, K] for each rank. */
+async function strongestFirst({ task, total }: Open, most: number): Promise<Tensor[]> {
+  const { classifier, images, labels, batchSize, signal } = task;
+  const classes = classifier.classes.length;
+  const { data } = await predictLogits(classifier, images, { batchSize, signal });
+  total.forwards += labels.length;
+  const ranked = Array.from(labels, (label, row) => {
+    const others = Array.from({ length: classes }, (_, k) => k).filter((k) => k !== label);
     return others.sort((a, b) => data[row * classes + b]! - data[row * classes + a]!);
   });
-  return Array.from({ length: Math.min(most, classes - 1) }, (_, rank) => {
-    const aims = Int32Array.from(ranked, (others) => others[rank]!);
-    return feed(oneHot(padLabels(aims, { start: 0, end: aims.length }, batch), classes));
-  });
+  return Array.from({ length: Math.min(most, classes - 1) }, (_, rank) =>
+    oneHot(
+      ranked.map((others) => others[rank]!),
+      classes,
+    ),
+  );
 }
 
 /** Radii around the original where nothing has been found yet: the defaults of AutoAttack. */
 const WIDE: Readonly<Record<Norm, number>> = { linf: 0.3, l2: 1, l1: 5 };
 
 /** Random points within half of the distance found so far. */
-async function randomStart(part: Part, known: Best, { norm, restarts }: Fab, turn: number, restart: number) {
-  const { task, chunk, images } = part;
-  const distances = 'resident' in known.best_distance ? await known.best_distance.read() : known.best_distance;
-  const start: Tensor = { ...images, data: images.data.slice() };
+function randomStart(task: Task, distances: Tensor, { norm, restarts }: Fab, turn: number, restart: number): Tensor {
+  const { images, seed, imageNumbers } = task;
+  const data = images.data.slice();
   const size = sizeOf(images.shape.slice(1));
   const delta = new Float32Array(size);
-  for (let row = 0; row < chunk.end - chunk.start; row++) {
-    const distance = floats(distances)[row]!;
-    const random = createRandom(
-      task.seed,
-      'fab',
-      task.imageNumbers[chunk.start + row]!,
-      task.restart * restarts + restart,
-      turn,
-    );
-    balls[norm].randomPoint(delta, (isFound(distance) ? distance : WIDE[norm]) / 2, random);
-    for (let i = 0; i < size; i++)
-      start.data[row * size + i] = Math.min(1, Math.max(0, start.data[row * size + i]! + delta[i]!));
+  for (const [row, distance] of distances.data.entries()) {
+    const random = createRandom(seed, 'fab', imageNumbers[row]!, task.restart * restarts + restart, turn);
+    balls[norm].randomPoint(delta, (distance < NONE ? distance : WIDE[norm]) / 2, random);
+    for (let i = 0; i < size; i++) data[row * size + i] = Math.min(1, Math.max(0, data[row * size + i]! + delta[i]!));
   }
-  return start;
+  return { ...images, data };
 }
 
 interface StepOptions extends Pick<Fab, 'norm' | 'bias' | 'backward'> {
-  readonly goal: 'away' | 'toward';
+  readonly goal: Goal;
   /** Boundaries looked at. */
   readonly count: number;
   /** Whether the class beyond the boundary is given. */

@@ -1,22 +1,12 @@
 import { gradient, type Value } from 'onnx-grad';
-import { feed, scalar } from '../models/batching.ts';
+import { scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import { iterate, releaseAll } from '../optimize/iterate.ts';
+import type { Goal } from './goal.ts';
 import { lengths } from './hyperplane.ts';
 import type { Search } from './search.ts';
-import {
-  type Best,
-  countZeros,
-  flat,
-  NONE,
-  type Part,
-  searchSmallest,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { column, flat, NONE, searchSmallest, takeSteps, writeBest, writeDistance, writeJudgement } from './smallest.ts';
 
 export interface Fmn {
   readonly name: 'fmn';
@@ -66,50 +56,32 @@ export function fmn({
 export const cosineBetween = ([first, last]: readonly [number, number], step: number, steps: number): number =>
   last + ((first - last) * (1 + Math.cos((Math.PI * step) / steps))) / 2;
 
-export const searchFmn: Search<Fmn> = (task, attack) =>
-  searchSmallest(task, {
-    // The last step only judges where the one before it led.
-    steps: attack.steps + 1,
-    finalSearch: attack.finalSearch,
-    search: (part, best) => searchPart(part, best, attack),
+export const searchFmn: Search<Fmn> = (task, { name, norm, steps, stepSize, radiusChange, finalSearch }) =>
+  searchSmallest(task, finalSearch, async (open, nothing) => {
+    const { goal } = open;
+    const { images } = open.task;
+    const { best, best_distance } = await takeSteps(open, {
+      key: JSON.stringify([name, norm, goal]),
+      write: (context, classifier) => writeStep(context, classifier, norm, goal),
+      state: { x: images, radius: column(images.shape[0]!, 0), ...nothing },
+      // The last step only judges where the one before it led.
+      steps: steps + 1,
+      feeds: (step) => ({
+        step_size: scalar(cosineBetween(stepSize, step, steps)),
+        change: scalar(cosineBetween(radiusChange, step, steps)),
+      }),
+      gradients: 1,
+      countsZeros: true,
+    });
+    return { best: best!, best_distance: best_distance! };
   });
-
-async function searchPart(part: Part, best: Best, { name, norm, steps, stepSize, radiusChange }: Fmn) {
-  const { task, batch, origin, target, goal, images } = part;
-  const program = await task.classifier.program(JSON.stringify([name, norm, goal]), batch, (context) =>
-    writeStep(context, task.classifier, norm, goal),
-  );
-  let zeroGradients = 0;
-  const { x, radius, ...found } = await iterate(program, {
-    state: { x: feed(images), radius: feed({ shape: [batch], data: new Float32Array(batch) }), ...best },
-    constants: { origin, target },
-    steps: steps + 1,
-    feeds: (step) => ({
-      step_size: scalar(cosineBetween(stepSize, step, steps)),
-      change: scalar(cosineBetween(radiusChange, step, steps)),
-    }),
-    fetch: (step) => (step === 0 ? ['gradient_size'] : []),
-    signal: task.signal,
-    onStep: (_, { gradient_size: sizes }) => {
-      if (sizes) zeroGradients = countZeros(part, sizes);
-      part.onStep();
-    },
-  });
-  releaseAll({ x: x!, radius: radius! });
-  return { best: found as Best, spent: { forwards: steps + 1, gradients: steps + 1, zeroGradients } };
-}
 
 /** A radius estimated for a linear margin would end on the boundary, and stay there. */
 const BEYOND = 1e-3;
 
 const DUAL = { linf: 'l1', l2: 'l2', l1: 'linf' } as const;
 
-function writeStep(
-  { g, batch, model }: ProgramContext,
-  classifier: Classifier,
-  norm: Norm,
-  goal: 'away' | 'toward',
-): void {
+function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, norm: Norm, goal: Goal): void {
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);

@@ -110,7 +110,7 @@ const onRequest = (norm: Norm): Case[] => [
   { name: 'PGD, ε-search', attack: minimalEpsilon(pgdFor(norm)), median: 1.01, max: 2 },
   {
     name: 'AutoPGD, targeted DLR, ε-search',
-    attack: minimalEpsilon(autoPgd({ norm, loss: 'targeted-dlr', steps: 50 })),
+    attack: minimalEpsilon(autoPgd({ norm, loss: 'targeted-dlr', steps: 50 }), { tolerance: 0.01 }),
     median: 1.01,
     max: norm === 'l1' ? 1.3 : 1.05,
   },
@@ -127,5 +127,6 @@ describe.each(NORMS)('in %s, on 60 images of an affine classifier', (norm) => {
       // Logits are rounded to single precision: the class may change that much before the exact boundary.
       expect(found.least).toBeGreaterThan(1 - 1e-4);
     },
+    300_000,
   );
 });

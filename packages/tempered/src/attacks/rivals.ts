@@ -1,5 +1,6 @@
 /** @file The classes that an image may be pushed to: which ones, how far behind they are, and the gradients of that. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import type { Goal } from './goal.ts';
 
 export interface Rivals {
   /** Rival's logit minus that of the class to leave, [N, R, 1]. */
@@ -26,13 +27,7 @@ export function writeRivals(g: GraphBuilder, x: Value, logits: Value, pairs: rea
  * The pairs to look at, one-hot differences [N, K]. To leave the class `target`: the `count` strongest classes beside
  * it, each against it; to reach it: `target` against the strongest class beside it.
  */
-export function rivalPairs(
-  g: GraphBuilder,
-  logits: Value,
-  target: Value,
-  goal: 'away' | 'toward',
-  count: number,
-): Value[] {
+export function rivalPairs(g: GraphBuilder, logits: Value, target: Value, goal: Goal, count: number): Value[] {
   const others = strongest(g, logits, target, count);
   return others.map((other) => (goal === 'away' ? g.sub(other, target) : g.sub(target, other)));
 }

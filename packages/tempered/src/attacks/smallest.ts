@@ -1,104 +1,103 @@
 /** @file What attacks that look for the smallest perturbation share: who takes part, the best found so far, the final search. */
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { type Chunk, chunks, feed, floats, oneHot, padLabels, padRows } from '../models/batching.ts';
-import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
+import { oneHot, scalar } from '../models/batching.ts';
+import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { objectives } from '../objectives/objectives.ts';
 import type { Norm } from '../optimize/ball.ts';
-import { iterate, releaseAll } from '../optimize/iterate.ts';
-import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { copyRows, type Rows, runStaged, type StagedOptions } from '../optimize/staged.ts';
+import { sizeOf, type Tensor, zeros } from '../tensor.ts';
+import { type Goal, goalOf } from './goal.ts';
 import { lengths } from './hyperplane.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Task } from './search.ts';
 
-/** Images of one run, padded to the batch, and the smallest perturbations known so far. */
-export interface Part {
+/** The images that an attack is to find something for. */
+export interface Open {
   readonly task: Task;
-  readonly chunk: Chunk;
-  readonly batch: number;
-  /** [batch, C, H, W]. */
-  readonly images: Tensor;
-  readonly origin: ResidentTensor;
-  /** One-hot: the classes to leave, or with targets the ones to reach, [batch, K]. */
-  readonly target: HostTensor;
-  readonly goal: 'away' | 'toward';
-  /** Counts steps for the progress report. */
-  onStep(): void;
+  /** One-hot: the classes to leave, or with targets the ones to reach, [N, K]. */
+  readonly target: Tensor;
+  readonly goal: Goal;
+  /** What has been spent. */
+  readonly total: { forwards: number; gradients: number; zeroGradients: number };
 }
 
-export type Best = Record<'best' | 'best_distance', HostTensor | ResidentTensor>;
-
-/** What a search spent on every image of a part. */
-export interface Spent {
-  readonly forwards: number;
-  readonly gradients: number;
-  readonly zeroGradients: number;
-}
-
-export interface SmallestSearch {
-  /** Steps of one part, for the progress report. */
-  steps: number;
-  /** Steps of the search along the line between each image and what was found. */
-  finalSearch: number;
-  /** Takes over `best` and returns what it has become. */
-  search(part: Part, best: Best): Promise<{ best: Best; spent: Spent }>;
-}
+/** The nearest adversarial image known, and its distance. */
+export type Best = Readonly<Record<'best' | 'best_distance', Tensor>>;
 
 /** Searches for the images that the judge does not already get wrong; those stay as they are. */
-export async function searchSmallest(task: Task, { steps, finalSearch, search }: SmallestSearch): Promise<Found> {
-  const { judge, images, labels, targets, batchSize, imageNumbers, signal, onProgress } = task;
+export async function searchSmallest(
+  task: Task,
+  finalSearch: number,
+  search: (open: Open, best: Best) => Promise<Best>,
+): Promise<Found> {
+  const { judge, images, labels, targets, batchSize, imageNumbers, signal } = task;
   const predictions = await predict(judge, images, { batchSize, imageNumbers, signal });
   const right = Uint32Array.from(labels.keys()).filter((i) =>
     targets ? predictions[i] !== targets[i] : predictions[i] === labels[i],
   );
   const adversarial = { ...images, data: images.data.slice() };
   const total = { forwards: labels.length, gradients: 0, zeroGradients: 0 };
-  const open = onlyImages(task, right);
-  const plan = chunks(right.length, batchSize, judge.description);
-  for (const [index, chunk] of plan.chunks.entries()) {
-    let step = index * steps;
-    const onStep = () => onProgress?.({ stage: 'optimise', done: ++step, total: plan.chunks.length * steps });
-    const padded = padRows(open.images, chunk, plan.batch);
-    const classes = padLabels(open.targets ?? open.labels, chunk, plan.batch);
-    const target = feed(oneHot(classes, task.classifier.classes.length));
-    const origin = await task.classifier.runtime.upload(feed(padded));
-    const goal = targets ? 'toward' : 'away';
-    const part: Part = { task: open, chunk, batch: plan.batch, images: padded, origin, target, goal, onStep };
-    try {
-      const { best, spent } = await search(part, nothingYet(padded));
-      const { found, forwards } = await finish(part, best, finalSearch);
-      const count = chunk.end - chunk.start;
-      total.forwards += count * (spent.forwards + forwards);
-      total.gradients += count * spent.gradients;
-      total.zeroGradients += spent.zeroGradients;
-      const size = sizeOf(images.shape.slice(1));
-      for (let row = 0; row < count; row++)
-        adversarial.data.set(found.subarray(row * size, (row + 1) * size), right[chunk.start + row]! * size);
-    } finally {
-      origin.release();
-    }
-  }
+  if (right.length === 0) return { adversarial, ...total };
+  const part = onlyImages(task, right);
+  const classes = oneHot(part.targets ?? part.labels, task.classifier.classes.length);
+  const open: Open = { task: part, target: classes, goal: goalOf(task), total };
+  const nothing = { best: part.images, best_distance: column(right.length, NONE) };
+  const best = await search(open, nothing);
+  const found = finalSearch > 0 ? await alongTheLine(open, best.best, finalSearch) : best.best;
+  const size = sizeOf(images.shape.slice(1));
+  for (const [row, i] of right.entries())
+    adversarial.data.set(found.data.subarray(row * size, (row + 1) * size), i * size);
   return { adversarial, ...total };
 }
 
 /** Distance of an image for which nothing has been found. */
 export const NONE = 1e30;
 
-function nothingYet(images: Tensor): Best {
-  const distance = new Float32Array(images.shape[0]!).fill(NONE);
-  return { best: feed(images), best_distance: feed({ shape: [distance.length], data: distance }) };
+/** The same number for every image, [N]. */
+export const column = (count: number, value: number): Tensor => ({
+  shape: [count],
+  data: new Float32Array(count).fill(value),
+});
+
+interface Steps extends Pick<StagedOptions, 'steps' | 'feeds' | 'done'> {
+  /** Names what `write` writes. */
+  readonly key: string;
+  readonly write: (context: ProgramContext, classifier: Classifier) => void;
+  readonly state: Rows;
+  readonly constants?: Rows;
+  /** Gradients of a step. */
+  readonly gradients: number;
+  /** Forward passes of a step. Default 1. */
+  readonly forwards?: number;
+  /** Whether the program outputs the size of its gradients, [N], and images whose first is exactly 0 are to be counted. */
+  readonly countsZeros?: boolean;
 }
 
-/** Of the rows that are no padding. */
-export const ownRows = ({ chunk }: Part, tensor: HostTensor): Float32Array =>
-  floats(tensor).subarray(0, chunk.end - chunk.start);
-
-export const isFound = (distance: number): boolean => distance < NONE;
-
-/** Images whose gradient is exactly 0 where the search starts: they do not move. */
-export const countZeros = (part: Part, sizes: HostTensor): number =>
-  ownRows(part, sizes).filter((size) => size === 0).length;
+/** Runs a step on all images; it reads `origin` and `target` beside the constants and the state. */
+export async function takeSteps({ task, target, total }: Open, steps: Steps): Promise<Rows> {
+  const { key, write, constants, gradients, forwards = 1, countsZeros = false, ...rest } = steps;
+  const { classifier, images, batchSize, signal, onProgress } = task;
+  const { state, taken } = await runStaged(classifier, {
+    ...rest,
+    program: (batch) => classifier.program(key, batch, (context) => write(context, classifier)),
+    constants: { origin: images, target, ...constants },
+    count: images.shape[0]!,
+    batchSize,
+    signal,
+    onProgress,
+    fetch: (step) => (countsZeros && step === 0 ? ['gradient_size'] : []),
+    onStep: ({ chunk, fetched: { gradient_size: size } }) => {
+      if (size === undefined) return;
+      const sizes = new Float32Array(chunk.end);
+      copyRows(size, chunk, sizes);
+      total.zeroGradients += sizes.subarray(chunk.start).filter((value) => value === 0).length;
+    },
+  });
+  total.forwards += taken * forwards;
+  total.gradients += taken * gradients;
+  return state;
+}
 
 export const imageShape = ({ shape }: Value): number[] => [shape[0]!, ...shape.slice(1).map(() => 1)];
 
@@ -115,7 +114,7 @@ export interface Judged {
  * Other programs that compute the same logits round otherwise: images whose margin is a few roundings wide are not
  * called adversarial yet.
  */
-export function writeJudgement(g: GraphBuilder, logits: Value, target: Value, goal: 'away' | 'toward'): Judged {
+export function writeJudgement(g: GraphBuilder, logits: Value, target: Value, goal: Goal): Judged {
   const margin = objectives.margin.build(g, logits, target);
   const slack = g.scale(g.reduceMax(g.abs(logits), [1]), ROUNDING);
   const excess = g.sub(goal === 'away' ? margin : g.neg(margin), slack);
@@ -139,54 +138,51 @@ export function writeBest(g: GraphBuilder, x: Value, success: Value, distance: V
   return { distance: next };
 }
 
-/** The found images, after the final search, [batch · C · H · W]. */
-async function finish(part: Part, { best, best_distance: distance }: Best, steps: number) {
-  releaseAll({ distance });
-  const { x } = steps > 0 ? await alongTheLine(part, best, steps) : { x: best };
-  try {
-    const found = floats('resident' in x ? await x.read() : x);
-    return { found, forwards: steps > 0 ? steps + 2 : 0 };
-  } finally {
-    releaseAll({ x });
-  }
-}
-
 /**
  * Moves each image along the line to its original as far as it stays adversarial: by turns to where the margin would
  * be 0 were it linear between the ends known, and to their middle (the final search of Croce & Hein 2020, §3.3).
  */
-async function alongTheLine(part: Part, best: HostTensor | ResidentTensor, steps: number) {
-  const { task, batch, origin, target, goal } = part;
-  const ends = await task.classifier.program(`ends ${goal}`, batch, (context) =>
-    writeEnds(context, task.classifier, goal),
-  );
-  const line = await task.classifier.program(`line ${goal}`, batch, (context) =>
-    writeLine(context, task.classifier, goal),
-  );
-  const low = await marginsAt(ends, origin, target);
-  const high = await marginsAt(ends, best, target);
-  const { x, ...rest } = await iterate(line, {
-    state: { x: best, low: feed({ shape: [batch], data: new Float32Array(batch) }), low_margin: low, margin: high },
-    constants: { origin, target },
-    steps,
-    feeds: (step) => ({ linear: { dtype: 'float32', shape: [], data: Float32Array.of(step % 2 === 0 ? 1 : 0) } }),
-    signal: task.signal,
+async function alongTheLine(open: Open, best: Tensor, steps: number): Promise<Tensor> {
+  const { goal } = open;
+  const count = best.shape[0]!;
+  const { low_margin, margin } = await takeSteps(open, {
+    key: `ends ${goal}`,
+    write: (context, classifier) => writeEnds(context, classifier, goal),
+    state: { x: best, low_margin: zeros([count]), margin: zeros([count]) },
+    steps: 1,
+    forwards: 2,
+    gradients: 0,
   });
-  releaseAll(rest);
-  return { x: x! };
+  const { x } = await takeSteps(open, {
+    key: `line ${goal}`,
+    write: (context, classifier) => writeLine(context, classifier, goal),
+    state: { x: best, low: zeros([count]), low_margin: low_margin!, margin: margin! },
+    steps,
+    feeds: (step) => ({ linear: scalar(step % 2 === 0 ? 1 : 0) }),
+    gradients: 0,
+  });
+  return x!;
 }
 
-const marginsAt = async (ends: ClassifierProgram, x: HostTensor | ResidentTensor, target: HostTensor) =>
-  (await ends.run({ x, target })).fetched.margin!;
-
-function writeEnds({ g, batch, model }: ProgramContext, classifier: Classifier, goal: 'away' | 'toward'): void {
-  const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
+/** Margins at the original and at the best image. */
+function writeEnds({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal): void {
+  const [x, origin] = ['x', 'origin'].map((name) => g.input(name, 'float32', [batch, ...classifier.inputShape])) as [
+    Value,
+    Value,
+  ];
   const target = g.input('target', 'float32', [batch, classifier.classes.length]);
-  g.output(writeJudgement(g, model(x).logits, target, goal).excess, 'margin');
+  g.output(x, 'x_next');
+  for (const [at, name] of [
+    [origin, 'low_margin'],
+    [x, 'margin'],
+  ] as const) {
+    g.input(name, 'float32', [batch]);
+    g.output(writeJudgement(g, model(at).logits, target, goal).excess, `${name}_next`);
+  }
 }
 
 /** The line from the original, 0, to the best image, 1. `low` is the farthest point known that is not adversarial. */
-function writeLine({ g, batch, model }: ProgramContext, classifier: Classifier, goal: 'away' | 'toward'): void {
+function writeLine({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal): void {
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);
