@@ -5,7 +5,7 @@ import type { Random } from '../random.ts';
 export interface ColorJitter {
   brightness?: number;
   contrast?: number;
-  /** Has no effect on images of one channel. */
+  /** Has an effect on images of three channels only. */
   saturation?: number;
 }
 
@@ -24,7 +24,7 @@ export function colorFactors(jitter: ColorJitter, random: Random): [aspect: Aspe
 
 /**
  * Changes one image [C, H, W] in place. Every aspect mixes the image with another one, factor · x + (1 − factor) · y, and
- * keeps the result in [0, 1]: y is black for brightness, the mean grey of the image for contrast, and the grey of each
+ * keeps the result in [0, 1]: y is black for brightness, the mean grey of the image for contrast (of other than three channels, their mean), and the grey of each
  * pixel for saturation.
  */
 export function jitterColors(
@@ -33,32 +33,36 @@ export function jitterColors(
   factors: readonly (readonly [Aspect, number])[],
 ): void {
   for (const [aspect, factor] of factors) {
-    if (aspect === 'brightness') mix(pixels, factor, () => 0);
-    else {
-      const grey = greyOf(pixels, channels);
-      const area = grey.length;
-      if (aspect === 'saturation') {
-        if (channels === 3) mix(pixels, factor, (index) => grey[index % area]!);
-      } else {
-        const mean = grey.reduce((sum, value) => sum + value, 0) / area;
-        mix(pixels, factor, () => mean);
-      }
+    if (aspect === 'brightness') mix(pixels, factor, Float64Array.of(0));
+    else if (aspect === 'contrast')
+      mix(pixels, factor, Float64Array.of(mean(channels === 3 ? greyOf(pixels) : pixels)));
+    else if (channels === 3) mix(pixels, factor, greyOf(pixels));
+  }
+}
+
+/** @param other an image of one channel, or one number for all of it */
+function mix(pixels: Float32Array, factor: number, other: Float64Array): void {
+  const rest = 1 - factor;
+  const area = other.length;
+  for (let start = 0; start < pixels.length; start += area) {
+    for (let p = 0; p < area; p++) {
+      const value = factor * pixels[start + p]! + rest * other[p]!;
+      pixels[start + p] = value < 0 ? 0 : value > 1 ? 1 : value;
     }
   }
 }
 
-function mix(pixels: Float32Array, factor: number, other: (index: number) => number): void {
-  for (let i = 0; i < pixels.length; i++) {
-    pixels[i] = Math.min(1, Math.max(0, factor * pixels[i]! + (1 - factor) * other(i)));
-  }
+function mean(values: Float64Array | Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
 }
 
-/** Luma of ITU-R BT.601, with the digits of torchvision; images of one channel are grey already. */
-function greyOf(pixels: Float32Array, channels: number): Float64Array {
-  if (channels !== 3) return Float64Array.from(pixels.subarray(0, pixels.length / channels));
+/** Luma of ITU-R BT.601, with the digits of torchvision. */
+function greyOf(pixels: Float32Array): Float64Array {
   const area = pixels.length / 3;
-  return Float64Array.from(
-    { length: area },
-    (_, p) => 0.2989 * pixels[p]! + 0.587 * pixels[area + p]! + 0.114 * pixels[2 * area + p]!,
-  );
+  const grey = new Float64Array(area);
+  for (let p = 0; p < area; p++)
+    grey[p] = 0.2989 * pixels[p]! + 0.587 * pixels[area + p]! + 0.114 * pixels[2 * area + p]!;
+  return grey;
 }

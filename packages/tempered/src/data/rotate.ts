@@ -13,6 +13,7 @@ export function rotate(
   const source = pixels.slice();
   const [c, s] = [cosTurns(degrees / 360), sinTurns(degrees / 360)];
   const [middleX, middleY] = [(width - 1) / 2, (height - 1) / 2];
+  const area = height * width;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       // Where the pixel comes from; the vertical axis points down.
@@ -20,19 +21,18 @@ export function rotate(
       const fromY = middleY + s * (x - middleX) + c * (y - middleY);
       const [left, top] = [Math.floor(fromX), Math.floor(fromY)];
       const [right, bottom] = [fromX - left, fromY - top];
-      for (let plane = 0; plane < channels; plane++) {
-        let value = 0;
-        for (const [column, row, weight] of [
-          [left, top, (1 - right) * (1 - bottom)],
-          [left + 1, top, right * (1 - bottom)],
-          [left, top + 1, (1 - right) * bottom],
-          [left + 1, top + 1, right * bottom],
-        ] as const) {
-          if (column >= 0 && column < width && row >= 0 && row < height && weight > 0)
-            value += weight * source[(plane * height + row) * width + column]!;
-        }
-        pixels[(plane * height + y) * width + x] = value;
-      }
+      const target = y * width + x;
+      for (let plane = 0; plane < channels; plane++) pixels[plane * area + target] = 0;
+      add(target, left, top, (1 - right) * (1 - bottom));
+      add(target, left + 1, top, right * (1 - bottom));
+      add(target, left, top + 1, (1 - right) * bottom);
+      add(target, left + 1, top + 1, right * bottom);
     }
+  }
+
+  function add(target: number, x: number, y: number, weight: number): void {
+    if (x < 0 || x >= width || y < 0 || y >= height || weight === 0) return;
+    for (let plane = 0; plane < channels; plane++)
+      pixels[plane * area + target]! += weight * source[plane * area + y * width + x]!;
   }
 }
