@@ -24,8 +24,8 @@ export function colorFactors(jitter: ColorJitter, random: Random): [aspect: Aspe
 
 /**
  * Changes one image [C, H, W] in place. Every aspect mixes the image with another one, factor · x + (1 − factor) · y, and
- * keeps the result in [0, 1]: y is black for brightness, the mean grey of the image for contrast (of other than three channels, their mean), and the grey of each
- * pixel for saturation.
+ * keeps the result in [0, 1]: y is black for brightness, the mean grey of the image for contrast (with other than three
+ * channels, the mean of them all), and the grey of each pixel for saturation.
  */
 export function jitterColors(
   pixels: Float32Array,
