@@ -1,4 +1,5 @@
 import { UsageError } from '../../errors.ts';
+import type { StepSize } from '../pgd.ts';
 
 /** Where the attack heads while it searches; success is a prediction that misses the true class in either case. */
 export type Aim = 'random-class' | 'away';
@@ -7,7 +8,7 @@ export type Aim = 'random-class' | 'away';
 export interface Unforeseen {
   readonly steps: number;
   /** Length of a step in the unit of the variables, or `relative` times ε. */
-  readonly stepSize: { readonly absolute: number } | { readonly relative: number };
+  readonly stepSize: StepSize;
   readonly aim: Aim;
 }
 

@@ -9,6 +9,7 @@ import { createRandom } from '../../random.ts';
 import { uploadAll } from '../../runtime/upload-all.ts';
 import { sizeOf, type Tensor, zeros } from '../../tensor.ts';
 import { imageShape } from '../goal.ts';
+import { stepSizeAt } from '../pgd.ts';
 import type { Search, Task } from '../search.ts';
 import type { Unforeseen } from './options.ts';
 import type { Inputs, Transform } from './transform.ts';
@@ -32,9 +33,7 @@ export function searchUnforeseen<A extends Unforeseen & { readonly name: string 
     const transform = transformOf(attack, classifier.inputShape);
     const toward = task.targets !== undefined || attack.aim === 'random-class';
     const classes = task.targets ?? (toward ? randomOtherClasses(task) : task.labels);
-    const sizes = epsilon.map((radius) =>
-      'absolute' in attack.stepSize ? attack.stepSize.absolute : attack.stepSize.relative * radius,
-    );
+    const sizes = epsilon.map((radius) => stepSizeAt(attack, radius));
     const count = images.shape[0]!;
     const plan = chunks(count, batchSize, classifier.description);
     const { steps: _, stepSize: __, aim: ___, ...kind } = attack;
