@@ -44,7 +44,7 @@ describe('directions from decisions', () => {
     const options = { value: 'decision', kind: 'normal', unit: true, pairs: false, goal: 'away', seed: 1 } as const;
     const estimator = await openEstimator(classifier, options);
     const cosines: number[] = [];
-    for (let run = 0; run < 10; run++) {
+    for (let run = 0; run < 4; run++) {
       const random = createRandom(2, run);
       const found = await estimator.estimate(middle, 0, { radius: 0.1, samples, random });
       const dot = found.reduce((sum, v, i) => sum + v * w[i]!, 0);
@@ -52,7 +52,7 @@ describe('directions from decisions', () => {
     }
     estimator.release();
     const mean = cosines.reduce((a, b) => a + b) / cosines.length;
-    expect(Math.abs(mean - expected)).toBeLessThan(0.01);
+    expect(Math.abs(mean - expected)).toBeLessThan(0.015);
   });
 
   it('from scores approach the gradient', async () => {

@@ -2,6 +2,7 @@
 import { UsageError } from '../errors.ts';
 import type { Norm } from '../optimize/ball.ts';
 import type { Attack } from './attack.ts';
+import { autoAttack } from './auto-attack.ts';
 import { type AutoPgdOptions, autoPgd } from './auto-pgd.ts';
 import { carliniWagner } from './carlini-wagner.ts';
 import { ddn } from './ddn.ts';
@@ -170,6 +171,12 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     norms: ALL,
     settings: ['norm', 'steps', 'finalSearch'],
     make: ({ norm, steps, finalSearch }) => fmn({ norm, steps, finalSearch }),
+  },
+  'auto-attack': {
+    summary: 'AutoPGD, targeted AutoPGD, targeted FAB and Square, each on what still stands',
+    norms: ALL,
+    settings: ['norm', 'steps', 'targets', 'queries'],
+    make: ({ norm, steps, targets, queries }) => autoAttack({ norm, steps, targets, queries }),
   },
   square: {
     summary: 'random search in square windows, by scores alone',
