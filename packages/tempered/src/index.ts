@@ -17,6 +17,25 @@ export { type AutoPgd, type AutoPgdOptions, autoPgd } from './attacks/auto-pgd.t
 export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './attacks/carlini-wagner.ts';
 export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
 export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fool.ts';
+export {
+  discrepancyAttack,
+  type MapAttack,
+  type MapAttackOptions,
+  mapsAt,
+  type PerturbedMaps,
+  type PerturbMapsOptions,
+  perturbMaps,
+  topKAttack,
+} from './attacks/explanations/map-attack.ts';
+export type { MapKind } from './attacks/explanations/maps.ts';
+export {
+  type Sneaked,
+  type SneakingAttack,
+  type SneakingOptions,
+  type SneakOptions,
+  sneak,
+  sneakingAttack,
+} from './attacks/explanations/sneaking.ts';
 export { type Fab, type FabOptions, fab } from './attacks/fab.ts';
 export { type Fgsm, type FgsmOptions, fgsm, fgsmRs, rFgsm } from './attacks/fgsm.ts';
 export { type Fmn, type FmnOptions, fmn } from './attacks/fmn.ts';
@@ -145,6 +164,7 @@ export type { EvaluationRecord } from './evaluation/honesty/record.ts';
 export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
 export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
+export { type MapStability, type MapStabilityOptions, mapStability } from './evaluation/map-stability.ts';
 export {
   type CalibratedAttack,
   type Calibration,
@@ -226,6 +246,7 @@ export type { ProjectionName } from './optimize/project.ts';
 export type { Keep, Momentum } from './optimize/steps.ts';
 export type { Progress, Work } from './progress.ts';
 export { createRandom, type Random } from './random.ts';
+export { kendallTau, topIntersection } from './rank-correlation.ts';
 export type {
   CompileOptions,
   DeviceName,

@@ -81,6 +81,17 @@ describe('what passes no gradient on', () => {
     expect(hasGradient).toBe(false);
   });
 
+  it('every one of several is named, although nothing reaches the later ones', () => {
+    const twice = modelOf([6], 6, (g, x) => {
+      const first = g.rename(g.op('Round', [g.scale(x, 9)]), 'first');
+      const second = g.rename(g.op('Floor', [g.scale(first, 0.3)]), 'second');
+      return g.scale(g.cast(g.greater(second, g.constant(0.5)), 'float32'), 3);
+    });
+    const { cuts, hasGradient } = inspectGraph(twice);
+    expect(cuts.map(({ op }) => op)).toEqual(['Round', 'Floor', 'Greater']);
+    expect(hasGradient).toBe(false);
+  });
+
   it('a cast to integers and back', () => {
     const model = modelOf([6], 6, (g, x) => g.add(g.cast(g.cast(g.scale(x, 255), 'int32'), 'float32'), g.constant(1)));
     const { cuts } = inspectGraph(model);

@@ -95,27 +95,21 @@ export function inspectGraph(model: ModelDescription): GraphInspection {
   const g = new GraphBuilder(copyGraph(graph));
   const reached = nodesTowards(graph, model.logits);
   const dependent = reachable(reached, [model.input], (node) => node.outputs);
-  const live = liveValues(g, reached, model.input);
-  const active = reached.filter((node) => node.inputs.some((name) => live.has(name)));
+  const found = findCuts(g, reached, model);
+  const active = reached.filter((node) => node.inputs.some((name) => found.live.has(name)));
   const suspects = (nodes: readonly Node[]): SuspectNode[] =>
     nodes.map((node) => ({ node: describeNode(node), op: node.op }));
-  const hasGradient = live.has(model.logits);
-  const isCut = (node: Node) =>
-    (ROUNDING.has(node.op) || (COMPARISONS.has(node.op) && !hasGradient)) &&
-    node.outputs.every((name) => name === '' || !live.has(name));
   return {
     tail: findTail(g, model.logits, model.classes.length),
-    hasGradient,
-    cuts: active
-      .filter(isCut)
-      .map((node) => ({ node: describeNode(node), op: node.op, detour: detourAround(g, node, reached, live) })),
+    hasGradient: liveValues(g, reached, [model.input]).has(model.logits),
+    cuts: found.cuts,
     oscillations: active
       .filter(({ op }) => OSCILLATING.has(op))
       .map((node) => ({
         node: describeNode(node),
         op: node.op,
         detour: { to: node.outputs[0]! },
-        isBypassed: liveValues(g, reached, model.input, node).has(model.logits),
+        isBypassed: liveValues(g, reached, found.seeds, node).has(model.logits),
       })),
     clips: active.filter(({ op }) => op === 'Clip').map((node) => clipped(g, node)),
     random: suspects(reached.filter(isRandom)).map((suspect) => asInFile(suspect, model.graph)),
@@ -125,6 +119,33 @@ export function inspectGraph(model: ModelDescription): GraphInspection {
     quantized: suspects(active.filter(({ op }) => op === 'QuantizeLinear')),
     isNormalized: isNormalized(g, reached, dependent, model.input),
   };
+}
+
+/**
+ * The cuts one after the other: what comes behind one counts as if it had a gradient, so that the next is found too.
+ * Comparisons are looked at when nothing else is left that could pass a gradient on.
+ */
+function findCuts(g: GraphBuilder, nodes: readonly Node[], { input, logits }: ModelDescription) {
+  const cuts = new Map<Node, GradientCut>();
+  const seeds = [input];
+  for (;;) {
+    const live = liveValues(g, nodes, seeds);
+    const blocked = nodes.filter(
+      (node) =>
+        !cuts.has(node) &&
+        node.inputs.some((name) => live.has(name)) &&
+        node.outputs.every((name) => name === '' || !live.has(name)),
+    );
+    const rounding = blocked.filter(({ op }) => ROUNDING.has(op));
+    const comparing = live.has(logits) ? [] : blocked.filter(({ op }) => COMPARISONS.has(op));
+    const next = rounding.length > 0 ? rounding : comparing;
+    if (next.length === 0) return { cuts: [...cuts.values()], seeds, live };
+    for (const node of next) {
+      const detour = detourAround(g, node, nodes, live);
+      cuts.set(node, { node: describeNode(node), op: node.op, detour });
+      if (detour) seeds.push(detour.to);
+    }
+  }
 }
 
 /** The nodes that a value is computed from, in graph order. */
@@ -149,9 +170,9 @@ function reachable(nodes: readonly Node[], from: readonly string[], outputs: (no
   return found;
 }
 
-/** The values that have a gradient by the input. Quantised integers have one too, taken straight through. */
-function liveValues(g: GraphBuilder, nodes: readonly Node[], input: string, without?: Node): Set<string> {
-  const live = new Set([input]);
+/** The values that have a gradient by some of `seeds`. Quantised integers have one too, taken straight through. */
+function liveValues(g: GraphBuilder, nodes: readonly Node[], seeds: readonly string[], without?: Node): Set<string> {
+  const live = new Set(seeds);
   for (const node of nodes) {
     const inputs = node.op === 'Where' ? node.inputs.slice(1) : node.inputs;
     const carriers = inputs.filter((name) => live.has(name));

@@ -35,6 +35,7 @@ const JUDGED_DRAWS = 16;
  */
 export async function evaluateWithRepair(classifier: Classifier, options: LedgerOptions): Promise<RepairedEvaluation> {
   const judge = steadied(classifier);
+  for (const random of [judge, classifier]) random.seedNoise(options.seed ?? 0);
   const guide = options.surrogate ?? (judge === classifier ? undefined : classifier);
   const unrepaired = await attackEach(judge, { ...options, surrogate: guide });
   const right = unrepaired.labels.flatMap((_, i) => (unrepaired.natural.rank[i] === 0 ? [i] : [])).slice(0, SAMPLE);

@@ -143,10 +143,10 @@ function underflow(blind: number, { value }: Gradients): Mask {
 async function unguided(
   behind: Classifier,
   sample: Sample,
-  { oscillations }: GraphInspection,
+  inspection: GraphInspection,
   kind: 'shattered gradients' | 'vanishing gradients',
 ): Promise<Mask> {
-  const choice = await chooseDetour(behind, sample, oscillations);
-  const what = choice?.node ?? `${kind}, by measurement: the graph does not show where they come from`;
+  const choice = await chooseDetour(behind, sample, inspection);
+  const what = choice?.node ?? 'found by measurement; the graph does not show where they come from';
   return { kind, what, repair: choice && { says: choice.says, model: choice.model } };
 }

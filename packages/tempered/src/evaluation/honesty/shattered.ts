@@ -1,6 +1,6 @@
 /** @file Which other gradient leads further than one that is shattered: tried on the model itself. */
 import { Classifier } from '../../models/classifier.ts';
-import type { Oscillation } from '../../models/inspect-graph.ts';
+import type { GraphInspection } from '../../models/inspect-graph.ts';
 import { type GradientRepair, repaired } from '../../models/repair.ts';
 import { gradientsAt, movedWithin, type Sample, valuesAt } from './gradients.ts';
 
@@ -9,8 +9,8 @@ export interface Choice {
   readonly node?: string;
   readonly says: string;
   readonly model: GradientRepair;
-  /** Mean rise of the margin by one step along this gradient, over that along the model's own. */
-  readonly gain: number;
+  /** Mean rise of the margin by one step along this gradient. */
+  readonly rise: number;
 }
 
 /** Length of the step that candidates compete in, and deviations of the smoothing noise, in pixel units. */
@@ -22,23 +22,30 @@ const DRAWS = 8;
 const WORTHWHILE = 1.25;
 
 /**
- * Of gradients that leave out an oscillating node, or are smoothed by Gaussian noise on the input (Athalye et al. 2018,
- * §4), the one along which a single step raises the margin most; undefined when none leads much further than the
- * model's own.
+ * Of gradients that leave out oscillating nodes, pass a Clip straight through, or are smoothed by Gaussian noise on the
+ * input (Athalye et al. 2018, §4), the one along which a single step raises the margin most; undefined when none leads
+ * much further than the model's own.
  */
 export async function chooseDetour(
   classifier: Classifier,
   sample: Sample,
-  oscillations: readonly Oscillation[],
+  { oscillations, clips }: GraphInspection,
 ): Promise<Choice | undefined> {
   const average = classifier.description.repair?.average;
-  const bypasses = oscillations
-    .filter(({ isBypassed }) => isBypassed)
-    .map(({ node, detour }) => ({
-      node,
-      says: `gradients leave it out`,
-      model: { straightThrough: [detour] } satisfies GradientRepair,
-    }));
+  const left = oscillations.filter(({ isBypassed }) => isBypassed);
+  const bypasses = [
+    ...left.map(({ node, detour }) => ({ node, says: 'gradients leave it out', detours: [detour] })),
+    ...clips.map(({ node, detour }) => ({ node, says: 'its gradient is taken straight through', detours: [detour] })),
+    ...(left.length > 1
+      ? [
+          {
+            node: left.map(({ node }) => node).join(', '),
+            says: 'gradients leave them out',
+            detours: left.map(({ detour }) => detour),
+          },
+        ]
+      : []),
+  ].map(({ node, says, detours }) => ({ node, says, model: { straightThrough: detours } satisfies GradientRepair }));
   const smoothed = DEVIATIONS.map((deviation) => ({
     says: `gradients are smoothed by noise of deviation ${Number((255 * deviation).toFixed(1))}/255`,
     model: { average: { draws: Math.max(DRAWS, average?.draws ?? 0), deviation } } satisfies GradientRepair,
@@ -48,8 +55,7 @@ export async function chooseDetour(
   for (const candidate of [...bypasses, ...smoothed]) {
     const model = repaired(classifier.description, candidate.model);
     const rise = await riseAlong(classifier, new Classifier(model, classifier.runtime, classifier.parameters), sample);
-    const gain = own > 0 ? rise / own : rise > 0 ? Number.POSITIVE_INFINITY : 0;
-    if (gain >= WORTHWHILE * (best?.gain ?? 1)) best = { ...candidate, gain };
+    if (rise > WORTHWHILE * Math.max(0, best?.rise ?? own)) best = { ...candidate, rise };
   }
   return best;
 }
