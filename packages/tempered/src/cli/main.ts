@@ -10,6 +10,7 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
+import { stabilityCommand } from './stability.ts';
 import { studyCommand } from './study.ts';
 import { trainCommand } from './train.ts';
 import { vaeGanCommand } from './vae-gan.ts';
@@ -22,6 +23,7 @@ const COMMANDS = [
   attackCommand,
   attacksCommand,
   explainCommand,
+  stabilityCommand,
   vaeGanCommand,
   differentiateCommand,
   dataCommand,
