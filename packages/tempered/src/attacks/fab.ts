@@ -140,15 +140,16 @@ async function strongestFirst({ task, total }: Open, most: number): Promise<Tens
 /** Radii around the original where nothing has been found yet: the defaults of AutoAttack. */
 const WIDE: Readonly<Record<Norm, number>> = { linf: 0.3, l2: 1, l1: 5 };
 
-/** Random points within half of the distance found so far. */
+/** Random points within half of the distance found so far, or of the radius of the ball where there is one. */
 function randomStart(task: Task, distances: Tensor, { norm, restarts }: Fab, turn: number, restart: number): Tensor {
-  const { images, seed, imageNumbers } = task;
+  const { images, seed, imageNumbers, epsilon } = task;
   const data = images.data.slice();
   const size = sizeOf(images.shape.slice(1));
   const delta = new Float32Array(size);
   for (const [row, distance] of distances.data.entries()) {
     const random = createRandom(seed, 'fab', imageNumbers[row]!, task.restart * restarts + restart, turn);
-    balls[norm].randomPoint(delta, (distance < NONE ? distance : WIDE[norm]) / 2, random);
+    const reach = Math.min(distance < NONE ? distance : WIDE[norm], epsilon?.[row] ?? Infinity);
+    balls[norm].randomPoint(delta, reach / 2, random);
     for (let i = 0; i < size; i++) data[row * size + i] = Math.min(1, Math.max(0, data[row * size + i]! + delta[i]!));
   }
   return { ...images, data };
