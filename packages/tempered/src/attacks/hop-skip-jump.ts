@@ -172,7 +172,7 @@ async function normalAt(
   const target = (targets ?? labels)[index]!;
   const estimate = await estimator.estimate(x, target, { radius, samples, random });
   if (norm === 'linf') return estimate.map(Math.sign);
-  const length = Math.hypot(...estimate) || 1;
+  const length = Math.sqrt(estimate.reduce((sum, value) => sum + value * value, 0)) || 1;
   return estimate.map((value) => value / length);
 }
 

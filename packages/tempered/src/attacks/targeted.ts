@@ -76,7 +76,7 @@ export const searchTargeted: Search<Targeted> = async (task, { attack, policy },
     throw new UsageError("targets were given, and 'targeted' chooses its own: attack with one or the other");
   const logits = needsLogits(policy) ? await predictLogits(task.classifier, task.images, task) : undefined;
   const turns = Array.from(task.labels, (_, i) => targetsOf(task, policy, i, logits && rows(logits, i, i + 1).data));
-  const attempts = Array.from({ length: Math.max(...turns.map((turn) => turn.length)) }, (_, turn) => ({
+  const attempts = Array.from({ length: turns.reduce((most, turn) => Math.max(most, turn.length), 0) }, (_, turn) => ({
     attack,
     targets: Int32Array.from(turns, (classes, i) => {
       const target = classes[turn];
