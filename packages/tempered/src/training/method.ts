@@ -198,6 +198,9 @@ export function innerSteps({
   return { norm, steps: 1, stepSize: { relative: relativeStep }, ...plain };
 }
 
+/** Terms that compare the adversarial image with the clean one: they are least where both are the same. */
+const FLAT: ReadonlySet<Term['name']> = new Set(['divergence', 'discrepancy', 'path-gradient']);
+
 /** Throws a UsageError for options that a training would pass over in silence, or that make no sense. */
 export function checkMethod({ name, loss, inner, batches, replays, weightPerturbation }: TrainingMethod): void {
   const refuse = (what: string) => {
@@ -224,6 +227,9 @@ export function checkMethod({ name, loss, inner, batches, replays, weightPerturb
     if (attack.name === 'pgd' && !(Number.isInteger(attack.steps) && attack.steps > 0))
       refuse(`the attack takes a whole number of steps, 1 or more, not ${attack.steps}`);
     if (inner.gaussianStart !== undefined) positive('the deviation of the start', inner.gaussianStart);
+    const moved = (inner.gaussianStart ?? 0) > 0 || attack.randomStart !== false;
+    if (!moved && innerObjective(inner).every(({ name: term }) => FLAT.has(term)))
+      refuse('what the attack raises has a gradient of 0 at the image itself: give it a random start');
     if (replays) refuse('replays take the place of an attack');
   }
   if (batches === 'alternating' && !inner)

@@ -139,7 +139,7 @@ describe.each(Object.entries(terms))('%s', (_, term) => {
           return reference(term, { ...exact, [part]: moved }).reduce((a, b) => a + b, 0);
         };
         const difference = (at(1e-5) - at(-1e-5)) / 2e-5;
-        expect(Math.abs(slope - difference) / largest).toBeLessThan(2e-6);
+        expect(Math.abs(slope - difference) / largest).toBeLessThan(1e-6);
       });
     }
   });
