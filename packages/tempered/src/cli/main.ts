@@ -38,11 +38,12 @@ const program = new Command('tempered')
     `
 Common options:
   --json [FILE]          result as JSON, to FILE or to standard output
-  --seed, --device, --threads   seed (default: 0); cpu or webgpu; CPU threads
+  --seed N               seed of everything random (default: 0)
+  --device, --threads    engine: cpu (default) or webgpu; threads of the CPU
 Model options:
-  --mean and --std LIST  preprocessing by channel, such as 0.485,0.456,0.406
-  --input-shape CxHxW    size of one input, where the model leaves it open
-  --model-output NAME    output to take as logits (default: the first)
+  --mean, --std LIST     preprocessing by channel, such as 0.485,0.456,0.406
+  --input-shape, --model-output   size of an input, and which output, if open
+
 'tempered COMMAND --help' explains a command. Start with: tempered study`,
   );
 
