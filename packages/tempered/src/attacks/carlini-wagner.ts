@@ -8,6 +8,8 @@ import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
 import {
   type Best,
+  checkCounts,
+  checkSizes,
   column,
   flat,
   imageShape,
@@ -62,6 +64,7 @@ export interface CarliniWagnerOptions {
  * c has succeeded when an image is adversarial at the end of the run; in the published code also when it was so in
  * passing, with which the search settles on weights far too small.
  *
+ * @throws UsageError for counts that are not whole, and sizes that are not above 0
  * @example carliniWagner({ confidence: 5 })
  */
 export function carliniWagner({
@@ -73,6 +76,9 @@ export function carliniWagner({
   startMargin = 1e-3,
   finalSearch = 0,
 }: CarliniWagnerOptions = {}): CarliniWagner {
+  checkCounts('Carlini-Wagner', { steps, searchSteps }, 1);
+  checkCounts('Carlini-Wagner', { finalSearch }, 0);
+  checkSizes('Carlini-Wagner', { learningRate, weight, startMargin });
   return {
     name: 'carlini-wagner',
     norm: 'l2',

@@ -6,7 +6,17 @@ import { balls } from '../optimize/ball.ts';
 import { cosineBetween } from './fmn.ts';
 import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
-import { column, flat, searchSmallest, takeSteps, writeBest, writeDistance, writeJudgement } from './smallest.ts';
+import {
+  checkCounts,
+  checkSizes,
+  column,
+  flat,
+  searchSmallest,
+  takeSteps,
+  writeBest,
+  writeDistance,
+  writeJudgement,
+} from './smallest.ts';
 
 export interface Ddn {
   readonly name: 'ddn';
@@ -43,6 +53,7 @@ export interface DdnOptions {
  * adversarial and grows while it is not. Rony et al. 2019, algorithm 1, without rounding to 8 bits. Where the box cuts
  * the perturbation, the other pixels are lengthened until it reaches the sphere again: the paper clips.
  *
+ * @throws UsageError for counts that are not whole, and sizes that are not above 0
  * @example ddn({ steps: 1000 })
  */
 export function ddn({
@@ -53,6 +64,9 @@ export function ddn({
   stepSize = [1, 0.01],
   finalSearch = 0,
 }: DdnOptions = {}): Ddn {
+  checkCounts('DDN', { steps }, 1);
+  checkCounts('DDN', { finalSearch }, 0);
+  checkSizes('DDN', { radius, radiusChange, stepSize });
   return { name: 'ddn', norm: 'l2', loss, steps, radius, radiusChange, stepSize, finalSearch };
 }
 

@@ -6,6 +6,8 @@ import { stepToHyperplane } from './hyperplane.ts';
 import { nearest, rivalPairs, writeRivals } from './rivals.ts';
 import type { Search } from './search.ts';
 import {
+  checkCounts,
+  checkSizes,
   column,
   flat,
   imageShape,
@@ -46,6 +48,7 @@ export interface DeepFoolOptions {
  * algorithm 2 (l2) and equation 10 with q = 1 (linf). Steps are the exact smallest ones inside the box [0, 1], where
  * the paper knows no box. Each step passes its boundary by the overshoot, and lengthens those before it by as much.
  *
+ * @throws UsageError for counts that are not whole, and sizes that are not above 0
  * @example deepFool({ norm: 'linf' })
  */
 export function deepFool({
@@ -55,6 +58,9 @@ export function deepFool({
   candidates = 9,
   finalSearch = 0,
 }: DeepFoolOptions = {}): DeepFool {
+  checkCounts('DeepFool', { steps, candidates }, 1);
+  checkCounts('DeepFool', { finalSearch }, 0);
+  checkSizes('DeepFool', { overshoot });
   return { name: 'deep-fool', norm, steps, overshoot, candidates, finalSearch };
 }
 

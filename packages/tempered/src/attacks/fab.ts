@@ -12,6 +12,8 @@ import { nearest, rivalPairs, writeRivals } from './rivals.ts';
 import type { Search, Task } from './search.ts';
 import {
   type Best,
+  checkCounts,
+  checkSizes,
   flat,
   imageShape,
   NONE,
@@ -72,6 +74,7 @@ export interface FabOptions {
  * box; and what is extrapolated is the distance to the boundary, so that pixels at the edge of the box do not hold a
  * step back.
  *
+ * @throws UsageError for counts that are not whole, and sizes that are not above 0
  * @example fab({ norm: 'l2', restarts: 5 })
  */
 export function fab({
@@ -85,6 +88,9 @@ export function fab({
   backward = 0.9,
   finalSearch = 10,
 }: FabOptions = {}): Fab {
+  checkCounts('FAB', { steps, restarts, candidates }, 1);
+  checkCounts('FAB', { targets, finalSearch }, 0);
+  checkSizes('FAB', { bias, overshoot, backward });
   return { name: 'fab', norm, steps, restarts, targets, candidates, bias, overshoot, backward, finalSearch };
 }
 

@@ -6,7 +6,18 @@ import { balls, type Norm } from '../optimize/ball.ts';
 import type { Goal } from './goal.ts';
 import { lengths } from './hyperplane.ts';
 import type { Search } from './search.ts';
-import { column, flat, NONE, searchSmallest, takeSteps, writeBest, writeDistance, writeJudgement } from './smallest.ts';
+import {
+  checkCounts,
+  checkSizes,
+  column,
+  flat,
+  NONE,
+  searchSmallest,
+  takeSteps,
+  writeBest,
+  writeDistance,
+  writeJudgement,
+} from './smallest.ts';
 
 export interface Fmn {
   readonly name: 'fmn';
@@ -40,6 +51,7 @@ export interface FmnOptions {
  * nothing has been found is 0.1 % larger. For linf, steps follow the sign of the gradient, where the paper divides it by
  * its l2 norm: on the adversarially trained MNIST network of the tests, that finds nothing for half of the images.
  *
+ * @throws UsageError for counts that are not whole, and sizes that are not above 0
  * @example fmn({ norm: 'linf', steps: 200 })
  */
 export function fmn({
@@ -49,6 +61,9 @@ export function fmn({
   radiusChange = [0.05, 0.001],
   finalSearch = 0,
 }: FmnOptions = {}): Fmn {
+  checkCounts('FMN', { steps }, 1);
+  checkCounts('FMN', { finalSearch }, 0);
+  checkSizes('FMN', { stepSize, radiusChange });
   return { name: 'fmn', norm, steps, stepSize, radiusChange, finalSearch };
 }
 

@@ -6,6 +6,7 @@ import type { Attack } from './attack.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import type { Search } from './search.ts';
+import { checkCounts, checkSizes } from './smallest.ts';
 
 export interface MinimalEpsilon {
   readonly name: 'minimal-epsilon';
@@ -34,7 +35,7 @@ const START: Readonly<Record<Norm, number>> = { linf: 0.02, l2: 0.2, l1: 2 };
  * broken, then bisection, in which what was found inside a ball bounds the next one. Every run is one batch of the
  * images that are still searched for.
  *
- * @throws UsageError for an attack that looks for the smallest perturbation by itself
+ * @throws UsageError for an attack that looks for the smallest perturbation by itself, and for settings not above 0
  * @example minimalEpsilon(pgd({ loss: 'margin', keep: 'worst' }))
  */
 export function minimalEpsilon(
@@ -42,6 +43,8 @@ export function minimalEpsilon(
   { start, tolerance = 1e-3, rounds = 40 }: MinimalEpsilonOptions = {},
 ): MinimalEpsilon {
   if (isMinimal(attack)) throw new UsageError(`'${attack.name}' looks for the smallest perturbation by itself`);
+  checkCounts('minimal ε', { rounds }, 1);
+  checkSizes('minimal ε', { tolerance, ...(start !== undefined && { start }) });
   const norm = normOf(attack);
   return { name: 'minimal-epsilon', attack, start: start ?? (norm ? START[norm] : 0.1), tolerance, rounds };
 }

@@ -194,4 +194,13 @@ it('the attacks are data, and need no ε', () => {
     expect(isMinimal(attack)).toBe(true);
   }
   expect(() => minimalEpsilon(deepFool())).toThrow(UsageError);
+  for (const wrong of [
+    () => deepFool({ steps: 0 }),
+    () => fab({ steps: 1.5 }),
+    () => fmn({ stepSize: [1, 0] }),
+    () => ddn({ radius: -1 }),
+    () => carliniWagner({ finalSearch: -1 }),
+    () => minimalEpsilon(pgd(), { tolerance: 0 }),
+  ])
+    expect(wrong).toThrow(UsageError);
 });

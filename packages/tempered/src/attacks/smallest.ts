@@ -1,5 +1,6 @@
 /** @file What attacks that look for the smallest perturbation share: who takes part, the best found so far, the final search. */
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { UsageError } from '../errors.ts';
 import { oneHot, scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
@@ -49,6 +50,20 @@ export async function searchSmallest(
   for (const [row, i] of right.entries())
     adversarial.data.set(found.data.subarray(row * size, (row + 1) * size), i * size);
   return { adversarial, ...total };
+}
+
+/** Throws a UsageError unless counts are whole numbers, `least` or more. */
+export function checkCounts(attack: string, counts: Readonly<Record<string, number>>, least: 0 | 1): void {
+  for (const [what, count] of Object.entries(counts))
+    if (!Number.isInteger(count) || count < least)
+      throw new UsageError(`${attack}: ${what} must be a whole number, ${least} or more, not ${count}`);
+}
+
+/** Throws a UsageError unless sizes are numbers above 0. */
+export function checkSizes(attack: string, sizes: Readonly<Record<string, number | readonly number[]>>): void {
+  for (const [what, size] of Object.entries(sizes))
+    for (const value of typeof size === 'number' ? [size] : size)
+      if (!(value > 0 && value < Infinity)) throw new UsageError(`${attack}: ${what} must be above 0, not ${value}`);
 }
 
 /** Distance of an image for which nothing has been found. */
