@@ -32,6 +32,8 @@ export interface ModelDescription {
   /** Of one input, without the batch axis: channels, height, width. */
   readonly inputShape: readonly number[];
   readonly classes: readonly string[];
+  /** What the file has at the end of the model, which was left out at reading so that the output holds logits. */
+  readonly leftOut?: 'Softmax' | 'LogSoftmax';
   /** How gradients are taken, where not as the graph has them; see `repaired`. */
   readonly repair?: GradientRepair;
 }

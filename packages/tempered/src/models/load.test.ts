@@ -190,6 +190,7 @@ describe('a softmax at the end', () => {
     const read = readModel(writeModelFile(ending(...ops)));
     expect(await logitsOf(read)).toEqual(await logitsOf(scores));
     expect(await logitsOf(readModel(writeModelFile(read)))).toEqual(await logitsOf(scores));
+    expect([read.leftOut, readModel(writeModelFile(read)).leftOut]).toEqual([ops[0]![0], undefined]);
   });
 
   it('stays where the scores go on to be worked with', async () => {

@@ -49,7 +49,7 @@ export function readModel(bytes: Uint8Array, options: ReadModelOptions = {}): Mo
   const input = findInput(parsed, options.input);
   const inputShape = findInputShape(input.shape, options.inputShape, input.name);
   const logits = findOutput(parsed, options.output);
-  const graph = withoutSoftmax(parsed, logits.name);
+  const { graph, leftOut } = withoutSoftmax(parsed, logits.name);
   const name = options.name ?? (graph.name || 'model');
   const preprocessed = withPreprocessing(openBatch(graph, input.name, inputShape), input.name, inputShape, options);
   const count = countClasses(preprocessed, input.name, inputShape, logits);
@@ -59,7 +59,7 @@ export function readModel(bytes: Uint8Array, options: ReadModelOptions = {}): Mo
       `${classes.length} class names were given, but output '${logits.name}' of '${name}' has ${count} classes`,
     );
   }
-  return { name, graph: preprocessed, input: input.name, logits: logits.name, inputShape, classes };
+  return { name, graph: preprocessed, input: input.name, logits: logits.name, inputShape, classes, leftOut };
 }
 
 /** Serialises a model, with its class names and pixel range in the metadata. Any ONNX runtime can run the file. */
@@ -135,7 +135,7 @@ const PASSED_ON = new Set(['Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 
  * The graph with the logits at an output that a softmax (or its logarithm) makes: saturated probabilities have no
  * gradient left for attacks and attributions, and their softmax is no probability.
  */
-function withoutSoftmax(graph: Graph, output: string): Graph {
+function withoutSoftmax(graph: Graph, output: string): { graph: Graph; leftOut?: ModelDescription['leftOut'] } {
   let node = graph.nodes.find(({ outputs }) => outputs.includes(output));
   while (node !== undefined && PASSED_ON.has(node.op)) {
     const [from] = node.inputs;
@@ -146,9 +146,10 @@ function withoutSoftmax(graph: Graph, output: string): Graph {
       `output '${output}' is made by a Sigmoid: it holds a probability for each class by itself. Export the model with class scores (logits) as output, or name another output (--model-output)`,
     );
   }
-  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return graph;
+  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return { graph };
   const passing = { ...node, op: 'Identity', attributes: {} };
-  return { ...graph, nodes: graph.nodes.map((other) => (other === node ? passing : other)) };
+  const nodes = graph.nodes.map((other) => (other === node ? passing : other));
+  return { graph: { ...graph, nodes }, leftOut: node.op };
 }
 
 /** Names from the metadata; ignored when they do not fit the output. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pgd } from '../../attacks/pgd.ts';
 import { targeted } from '../../attacks/targeted.ts';
 import { Classifier, type ModelDescription } from '../../models/classifier.ts';
-import { roundedActivations, scaledLogits, softmaxOutput, wavyInput } from '../../models/testing/masked-models.ts';
+import { roundedActivations, wavyInput } from '../../models/testing/masked-models.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { CheckId, HonestyCheck } from './check.ts';
@@ -47,11 +47,8 @@ const failed = (checks: readonly HonestyCheck[]) =>
 const ALL = 'C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C14 C15 C16 C17 C19 C20 C21 C22'.split(' ');
 
 describe('every check has a verdict', () => {
-  it.each<[string, () => ModelDescription]>([
-    ['plain', () => plain],
-    ['logits × 10', () => scaledLogits(plain, 10)],
-  ])('%s: nothing fails', async (_, model) => {
-    const checks = await checksOf(model());
+  it('plain: nothing fails', async () => {
+    const checks = await checksOf(plain);
     expect(checks.map(({ id }) => id).sort()).toEqual(ALL.sort());
     expect(failed(checks)).toEqual([]);
     const warned = checks.filter(({ verdict }) => verdict === 'warn').map(({ id }) => id);
@@ -61,13 +58,10 @@ describe('every check has a verdict', () => {
 
   it.each<[string, () => ModelDescription, CheckId[]]>([
     ['rounded activations', () => roundedActivations(plain), ['C8', 'C10']],
-    ['softmax', () => softmaxOutput(plain), []],
-    ['logits × 100', () => scaledLogits(plain, 100), ['C7']],
     ['input + sine', () => wavyInput(plain, 0.01, 1000), ['C8']],
-  ])('%s: what it masks is named', async (name, model, expected) => {
+  ])('%s: what it masks is named', async (_, model, expected) => {
     const checks = await checksOf(model());
     // Straight-through gradients lead more slowly: 20 steps are not enough for them.
     expect(failed(checks).filter((id) => id !== 'C5')).toEqual(expected);
-    if (name === 'softmax') expect(checks.find(({ id }) => id === 'C11')!.verdict).toBe('warn');
   });
 });

@@ -52,7 +52,7 @@ export interface OutputEvidence {
 
 /** C11: softmax, class counts, pixel range, normalisation, batch statistics. */
 export function outputsAsExpected(
-  { classes }: ModelDescription,
+  { classes, leftOut }: ModelDescription,
   { inspection }: MaskSearch,
   { looksLikeProbabilities, lowestPixel, highestPixel, naturalAccuracy }: OutputEvidence,
 ): HonestyCheck {
@@ -69,6 +69,7 @@ export function outputsAsExpected(
     advice.push('export the model with its class scores (logits) as output');
   } else
     notes.push(`the output holds ${tail.kind === 'logits' ? 'scores' : 'log-probabilities, which serve as scores'}`);
+  if (leftOut) notes.push(`the ${leftOut} at the end of the file was left out when it was read`);
   if (batchStatistics.length > 0) {
     problems.push(`batch statistics: ${listed(batchStatistics.map(({ node }) => node))} in training mode`);
     advice.push('export the model in evaluation mode: predictions depend on the other images of a batch');
