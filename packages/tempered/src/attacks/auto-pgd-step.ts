@@ -18,8 +18,6 @@ export interface AutoPgdStep {
   readonly goal: 'away' | 'toward';
 }
 
-/** Momentum α of Croce & Hein 2020, §3.1. */
-export const MOMENTUM = 0.75;
 /** Croce & Hein 2021, §4.2: factor by which the sparsity and the step size fall, and the smallest share of the first step size. */
 const SPARSITY_FACTOR = 1.5;
 const SMALLEST_STEP = 0.1;

@@ -7,7 +7,8 @@ import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { rows } from '../tensor.ts';
 import { perturb } from './attack.ts';
-import { autoPgd, checkpoints } from './auto-pgd.ts';
+import { autoPgd } from './auto-pgd.ts';
+import { checkpoints } from './auto-pgd-schedule.ts';
 import { affineBenchmark } from './testing/affine-benchmark.ts';
 
 let runtime: Runtime;

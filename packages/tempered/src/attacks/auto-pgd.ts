@@ -1,14 +1,13 @@
 import { UsageError } from '../errors.ts';
-import { chunks, feed, floats, oneHot, padRows, scalar } from '../models/batching.ts';
+import { floats, oneHot } from '../models/batching.ts';
 import { predictLogits } from '../models/predict.ts';
 import type { Norm } from '../optimize/ball.ts';
-import { randomStart } from '../optimize/optimize-input.ts';
-import { type ProjectionName, projections } from '../optimize/project.ts';
-import { copyRows, runStaged } from '../optimize/staged.ts';
-import { createRandom } from '../random.ts';
-import type { HostTensor } from '../runtime/runtime.ts';
-import { rows, type Tensor, zeros } from '../tensor.ts';
-import { type AutoPgdLoss, type AutoPgdStep, autoPgdState, MOMENTUM, writeAutoPgdStep } from './auto-pgd-step.ts';
+import type { ProjectionName } from '../optimize/project.ts';
+import { runStaged } from '../optimize/staged.ts';
+import { rows, type Tensor } from '../tensor.ts';
+import { schedule } from './auto-pgd-schedule.ts';
+import { column, drawn, sparsityOf, startOf } from './auto-pgd-start.ts';
+import { type AutoPgdLoss, type AutoPgdStep, autoPgdState, writeAutoPgdStep } from './auto-pgd-step.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Search, Task } from './search.ts';
 
@@ -68,29 +67,6 @@ const ENLARGED = [
   { factor: 1, share: 0.4 },
 ] as const;
 
-/** ρ of condition 1. */
-const RISING_SHARE = 0.75;
-
-/**
- * Steps after which progress is checked: intervals of 22 % of all, falling by 3 % to no less than 6 %. Croce & Hein 2020,
- * §3.2, rounded as in the authors' code.
- */
-export function checkpoints(steps: number): number[] {
-  const part = (share: number) => Math.max(1, Math.floor(share * steps + 1e-9));
-  const result: number[] = [];
-  for (let interval = part(0.22), at = interval; at <= steps; at += interval) {
-    result.push(at);
-    interval = Math.max(interval - part(0.03), part(0.06));
-  }
-  return result;
-}
-
-/** In l1 the intervals are all alike: 4 % of all steps. */
-function sparsityCheckpoints(steps: number): number[] {
-  const interval = Math.max(1, Math.floor(0.04 * steps + 1e-9));
-  return Array.from({ length: Math.floor(steps / interval) }, (_, k) => (k + 1) * interval);
-}
-
 export const searchAutoPgd: Search<AutoPgd> = async (task, attack) => {
   if (attack.loss !== 'targeted-dlr' || task.targets) return ascend(task, attack, task.targets, task.restart);
   const logits = await predictLogits(task.classifier, task.images, task);
@@ -133,13 +109,10 @@ async function ascend(
   let known: Tensor | undefined;
   let adversarial = x;
   let success = new Uint8Array(count);
-  for (const [phase, { factor, share }] of attack.radii.entries()) {
+  for (const [phase, { factor, steps }] of phases(attack).entries()) {
     const last = phase === attack.radii.length - 1;
     const epsilon = column(task.epsilon!.map((radius) => factor * radius));
     if (norm === 'l1') x = await drawn(task, attack, x, epsilon);
-    const steps = last
-      ? attack.steps - attack.radii.slice(0, -1).reduce((sum, each) => sum + Math.floor(each.share * attack.steps), 0)
-      : Math.floor(share * attack.steps);
     const start = autoPgdState(x, norm, column(epsilon.data.map((radius) => (norm === 'l1' ? 1 : 2) * radius)));
     const all = { x, ...start, ...(norm === 'l1' && known && sparsityOf(x, images)) };
     const { state, taken } = await runStaged(classifier, {
@@ -182,68 +155,12 @@ async function ascend(
   return { adversarial, success, ...spent };
 }
 
-const column = (data: ArrayLike<number>): Tensor => ({ shape: [data.length], data: Float32Array.from(data) });
-
-/** What each iteration is fed: ρ times the steps since the last checkpoint where there is one, and the momentum. */
-function schedule(norm: Norm, steps: number) {
-  const at = norm === 'l1' ? sparsityCheckpoints(steps) : checkpoints(steps);
-  return (step: number): Record<string, HostTensor> => {
-    const index = at.indexOf(step);
-    const interval = index < 0 ? -1 : step - (at[index - 1] ?? 0);
-    const needed = scalar(index < 0 ? -1 : RISING_SHARE * interval);
-    return norm === 'l1' ? { needed } : { needed, alpha: scalar(step === 0 ? 1 : MOMENTUM) };
-  };
-}
-
-/** linf and l2: at distance ε before the box clips it; l1: normal noise, which is then drawn into the ball. */
-function startOf({ images, epsilon, seed, imageNumbers }: Task, { norm }: AutoPgd, restart: number): Tensor {
-  const count = images.shape[0]!;
-  if (norm !== 'l1')
-    return randomStart(images, { start: 0, end: count }, restart, {
-      ...{ norm, seed, imageNumbers, randomStart: 'sphere' },
-      epsilon: column(epsilon!),
-    });
-  const start = { ...images, data: images.data.slice() };
-  const size = start.data.length / count;
-  const noise = new Float32Array(size);
-  for (let i = 0; i < count; i++) {
-    createRandom(seed, 'start', imageNumbers[i]!, restart).fillNormal(noise, 0, 1);
-    for (let p = 0; p < size; p++) start.data[i * size + p]! += noise[p]!;
-  }
-  return start;
-}
-
-/** The nearest points of the balls. */
-async function drawn(
-  { classifier, images, batchSize }: Task,
-  attack: AutoPgd,
-  x: Tensor,
-  epsilon: Tensor,
-): Promise<Tensor> {
-  const { norm, projection } = attack;
-  const plan = chunks(x.shape[0]!, batchSize, classifier.description);
-  const program = await classifier.program(`project ${norm} ${projection}`, plan.batch, ({ g, batch }) => {
-    const [from, origin] = ['x', 'origin'].map((name) => g.input(name, 'float32', [batch, ...classifier.inputShape]));
-    const radius = g.reshape(g.input('epsilon', 'float32', [batch]), [batch, ...classifier.inputShape.map(() => 1)]);
-    g.output(projections[projection][norm](g, from!, origin!, radius), 'projected');
+/** The steps in each ball: all of them together, the last ball taking what rounding leaves. */
+function phases({ radii, steps }: AutoPgd): { factor: number; steps: number }[] {
+  let left = steps;
+  return radii.map(({ factor, share }, phase) => {
+    const own = phase === radii.length - 1 ? left : Math.min(left, Math.floor(share * steps));
+    left -= own;
+    return { factor, steps: own };
   });
-  const result = zeros(x.shape);
-  for (const chunk of plan.chunks) {
-    const padded = (tensor: Tensor) => feed(padRows(tensor, chunk, plan.batch));
-    const { fetched } = await program.run({ x: padded(x), origin: padded(images), epsilon: padded(epsilon) });
-    copyRows(fetched.projected!, chunk, result.data);
-  }
-  return result;
-}
-
-/** The sparsity that a smaller ball takes over from a larger one. */
-function sparsityOf(x: Tensor, images: Tensor): Record<'share' | 'moved', Tensor> {
-  const count = x.shape[0]!;
-  const size = x.data.length / count;
-  const moved = Float32Array.from({ length: count }, (_, i) => {
-    let changed = 0;
-    for (let p = i * size; p < (i + 1) * size; p++) if (x.data[p] !== images.data[p]) changed += 1;
-    return changed;
-  });
-  return { share: column(moved.map((changed) => changed / size / 1.5)), moved: column(moved) };
 }
