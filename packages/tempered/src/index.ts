@@ -271,8 +271,10 @@ export {
   interpretationMethod,
 } from './training/interpretation-methods.ts';
 export {
+  type AdversarialOptions,
   type AttackingOptions,
   adversarial,
+  type FreeOptions,
   fgsmRandomStart,
   free,
   type InnerMaximisation,
@@ -281,9 +283,17 @@ export {
   standard,
   type TrainingMethod,
   trades,
+  type WeightedOptions,
   type WeightPerturbation,
   withWeightPerturbation,
 } from './training/method.ts';
+export type { BoostedCrossEntropy } from './training/objectives/boosted-cross-entropy.ts';
+export type { At } from './training/objectives/context.ts';
+export type { CrossEntropy } from './training/objectives/cross-entropy.ts';
+export type { Discrepancy } from './training/objectives/discrepancy.ts';
+export type { Divergence } from './training/objectives/divergence.ts';
+export type { Margin } from './training/objectives/margin.ts';
+export type { PathGradient } from './training/objectives/path-gradient.ts';
 export type { Term } from './training/objectives/terms.ts';
 export { adam, adamw, type Optimizer, sgd } from './training/optimizer.ts';
 export type { TrainOptions, TrainResult, Validation } from './training/options.ts';

@@ -41,7 +41,7 @@ export interface Replays {
 
 /** A step up in the weights before every gradient. */
 export interface WeightPerturbation {
-  /** Its length in every layer, as a share of that of the layer's weights. */
+  /** Its length in every layer, as a share of that of the layer's weights. Default 0.005. */
   readonly gamma: number;
   /** How γ grows. Default: it has its full value all along. */
   readonly ramp?: Ramp;
@@ -76,25 +76,22 @@ function innerMaximisation({ warmup = 0, ...inner }: AttackingOptions): InnerMax
   return warmup === 0 ? inner : { ...inner, ramp: { from: 0, until: warmup, unit: 'share' } };
 }
 
+export interface AdversarialOptions extends AttackingOptions {
+  /** `'all'` (default), or every second one only, as in Zhang & Zhu 2019. */
+  batches?: 'all' | 'alternating';
+  /** Of the loss, what is taken at adversarial images, the rest at the clean ones. Goodfellow et al. 2015, §6: 0.5. Default 1. */
+  share?: number;
+  /** What the attack raises. Default: its loss. */
+  objective?: readonly Term[];
+}
+
 /**
  * Adversarial training: the loss is taken at adversarial examples under the current weights. Madry et al. 2018, §2.1.
  *
- * @param options.batches `'all'` (default), or every second one only, as in Zhang & Zhu 2019
- * @param options.share of the loss that is taken at adversarial images, the rest at the clean ones. Goodfellow et al.
- *   2015, §6, with 0.5. Default: 1
  * @example
  * adversarial({ attack: pgd({ steps: 7 }), epsilon: 8 / 255, warmup: 0.3 });
  */
-export function adversarial({
-  batches = 'all',
-  share = 1,
-  objective,
-  ...options
-}: AttackingOptions & {
-  batches?: 'all' | 'alternating';
-  share?: number;
-  objective?: readonly Term[];
-}): TrainingMethod {
+export function adversarial({ batches = 'all', share = 1, objective, ...options }: AdversarialOptions): TrainingMethod {
   const mixed: Term[] = [
     { ...ON_CLEAN, weight: 1 - share },
     { ...ON_ADVERSARIAL, weight: share },
@@ -112,22 +109,22 @@ export function fgsmRandomStart(options: Omit<AttackingOptions, 'attack'>): Trai
   return { ...adversarial({ ...options, attack: fgsmRs() }), name: 'fgsm-random-start' };
 }
 
+export interface FreeOptions {
+  epsilon: number;
+  /** Default 8. */
+  replays?: number;
+  /** Length of a step over ε. Default 1. */
+  relativeStep?: number;
+  /** How ε grows to its full value. Default: it has it all along. */
+  ramp?: Ramp;
+}
+
 /**
  * Free adversarial training: every batch is fed `replays` times; each pass gives the gradient of the weights and that of
  * a perturbation, which is kept from pass to pass and from batch to batch. An epoch costs as much as `replays` standard
  * ones, and takes as many steps: divide the epochs. Shafahi et al. 2019, algorithm 1, linf.
  */
-export function free({
-  epsilon,
-  replays = 8,
-  relativeStep = 1,
-  ramp,
-}: {
-  epsilon: number;
-  replays?: number;
-  relativeStep?: number;
-  ramp?: Ramp;
-}): TrainingMethod {
+export function free({ epsilon, replays = 8, relativeStep = 1, ramp }: FreeOptions): TrainingMethod {
   return {
     name: 'free',
     loss: [ON_ADVERSARIAL],
@@ -135,11 +132,16 @@ export function free({
   };
 }
 
+export interface WeightedOptions extends AttackingOptions {
+  /** Weight of the second term. Default 6 for TRADES, 5 for MART. */
+  beta?: number;
+}
+
 /**
  * TRADES: cross-entropy at the clean images, and β times how far the prediction moves. Zhang et al. 2019, eq. 5 and
  * algorithm 1. The attack raises the second term, from a Gaussian start of deviation 0.001: at x its gradient is 0.
  */
-export function trades({ beta = 6, ...options }: AttackingOptions & { beta?: number }): TrainingMethod {
+export function trades({ beta = 6, ...options }: WeightedOptions): TrainingMethod {
   return {
     name: 'trades',
     loss: [ON_CLEAN, { name: 'divergence', weight: beta }],
@@ -152,7 +154,7 @@ export function trades({ beta = 6, ...options }: AttackingOptions & { beta?: num
  * image is believed to be what it is. Wang et al. 2020, algorithm 1, with the attack of their code: cross-entropy from a
  * Gaussian start of deviation 0.001.
  */
-export function mart({ beta = 5, ...options }: AttackingOptions & { beta?: number }): TrainingMethod {
+export function mart({ beta = 5, ...options }: WeightedOptions): TrainingMethod {
   return {
     name: 'mart',
     loss: [
@@ -168,13 +170,12 @@ export function mart({ beta = 5, ...options }: AttackingOptions & { beta?: numbe
  * the loss, by γ times their length; the gradient taken there moves the weights as they were. Wu, Xia & Wang 2020,
  * algorithm 1. Their code decays the moved weights, ours those that are updated.
  *
- * @param options.gamma default 0.005
  * @example
  * withWeightPerturbation(trades({ attack: pgd({ steps: 10 }), epsilon: 8 / 255 }), { gamma: 0.005 });
  */
 export function withWeightPerturbation(
   method: TrainingMethod,
-  { gamma = 0.005, ramp }: { gamma?: number; ramp?: Ramp } = {},
+  { gamma = 0.005, ramp }: Partial<WeightPerturbation> = {},
 ): TrainingMethod {
   return { ...method, name: `${method.name}-awp`, weightPerturbation: { gamma, ...(ramp && { ramp }) } };
 }

@@ -10,10 +10,8 @@ import { type Divergence, writeDivergence } from './divergence.ts';
 import { type Margin, writeMargin } from './margin.ts';
 import { type PathGradient, writePathGradient } from './path-gradient.ts';
 
-type Summand = CrossEntropy | Margin | BoostedCrossEntropy | Divergence | Discrepancy | PathGradient;
-
 /** One summand of a loss; JSON-serialisable. */
-export type Term = Summand & {
+export type Term = (CrossEntropy | Margin | BoostedCrossEntropy | Divergence | Discrepancy | PathGradient) & {
   /** Default 1. */
   readonly weight?: number;
   /** How the weight grows to its full value. Default: it has it all along. */
