@@ -23,6 +23,11 @@ beforeAll(async () => {
 });
 afterAll(() => runtime.close());
 
+/** The attack of the published table. */
+function tablePgd(keep: 'last' | 'first', steps: number): Attack {
+  return pgd({ steps, stepSize: 0.01, randomStart: false, keep });
+}
+
 const ATTACKS: readonly (readonly [string, Attack])[] = [
   ['FAB', fab({ steps: 20 })],
   ['FMN toward 3 classes', targeted(fmn({ norm: 'linf', steps: 60 }), { top: 3 })],
@@ -31,6 +36,7 @@ const ATTACKS: readonly (readonly [string, Attack])[] = [
     ? ([
         ['FAB-T', fab({ steps: 20, targets: 9 })],
         ['FMN', fmn({ norm: 'linf' })],
+        ['PGD of the table, ε-search', minimalEpsilon(tablePgd('first', 100), { start: 0.1, tolerance: 0.01 })],
       ] as const)
     : []),
 ];
@@ -61,12 +67,12 @@ describe.skipIf(!existsSync(shared))('on MNIST with published weights (needs ../
           );
       }
       expect(Math.max(...medians)).toBeLessThan(1.2 * Math.min(...medians));
-      // The attack of the published table.
-      const attack = pgd({ steps: verbose ? 200 : 50, stepSize: 0.01, randomStart: false });
+      const attack = tablePgd('last', verbose ? 200 : 50);
       const epsilons = training === 'normal' ? [0.05, 0.1] : [0.2, 0.3, 0.35];
       for (const [k, { success }] of (await perturb(classifier, attack, { images, labels, epsilons })).entries()) {
         const broken = success.reduce((a, b) => a + b, 0);
-        const near = nearest.filter((length) => length <= epsilons[k]!).length;
+        // As much as the search for the radius may miss.
+        const near = nearest.filter((length) => length <= 1.01 * epsilons[k]!).length;
         if (verbose) console.log(`${training}: ε ${epsilons[k]}: PGD breaks ${broken}, ${near} are nearer than that`);
         expect(near).toBeGreaterThanOrEqual(broken);
       }
