@@ -20,7 +20,7 @@ import type { Sample } from './gradients.ts';
 import { adaptiveAttacks, nodesPassGradients, outputsAsExpected } from './graph-checks.ts';
 import { lossesAgree } from './losses.ts';
 import { type MaskSearch, surrogateFor } from './masks.ts';
-import { type Probes, probe } from './probes.ts';
+import { type Probes, type ProbeTask, probe } from './probes.ts';
 import { completeRecord, type EvaluationRecord } from './record.ts';
 import { keepsToBounds, returnsWhatItFound } from './returned.ts';
 import { measureSaturation } from './saturation.ts';
@@ -70,13 +70,10 @@ export async function checkHonesty(classifier: Classifier, options: HonestyOptio
   const kind = (name: string): AttackKind =>
     transferred.includes(name) ? 'transfer' : kindOf(attacks[name.replace(/, repaired$/, '')] ?? attacks[name]!);
   const attempts = at === undefined ? [] : brokenBy(ledger, at.epsilon, kind);
-  const judge = steadied(classifier);
   const probes =
     at && norm && sampled.length > 0
-      ? await probe({
+      ? await probeRepaired(classifier, search, {
           ...options,
-          classifier: judge,
-          surrogate: surrogateFor(classifier, search.masks) ?? (judge === classifier ? undefined : classifier),
           dataset,
           images: sampled,
           standing: right.filter((i) => at.rank[i] === 0),
@@ -115,6 +112,23 @@ export async function checkHonesty(classifier: Classifier, options: HonestyOptio
     ),
     adaptiveAttacks(search),
   ];
+}
+
+/** The probes see the model as the evaluation did: judged steadily, with its gradients repaired. */
+async function probeRepaired(
+  classifier: Classifier,
+  { masks }: MaskSearch,
+  task: Omit<ProbeTask, 'classifier' | 'surrogate'>,
+): Promise<Probes> {
+  const judge = steadied(classifier);
+  const surrogate = surrogateFor(classifier, masks);
+  try {
+    const guide = surrogate ?? (judge === classifier ? undefined : classifier);
+    return await probe({ ...task, classifier: judge, surrogate: guide });
+  } finally {
+    await surrogate?.release();
+    if (judge !== classifier) await judge.release();
+  }
 }
 
 /** C9, C10 and C11, which look at the model's answers to the sample. */

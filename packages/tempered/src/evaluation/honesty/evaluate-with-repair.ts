@@ -35,24 +35,43 @@ const JUDGED_DRAWS = 16;
  */
 export async function evaluateWithRepair(classifier: Classifier, options: LedgerOptions): Promise<RepairedEvaluation> {
   const judge = steadied(classifier);
+  try {
+    return await evaluateBy(judge, classifier, options);
+  } finally {
+    if (judge !== classifier) await judge.release();
+  }
+}
+
+async function evaluateBy(
+  judge: Classifier,
+  classifier: Classifier,
+  options: LedgerOptions,
+): Promise<RepairedEvaluation> {
   for (const random of [judge, classifier]) random.seedNoise(options.seed ?? 0);
   const guide = options.surrogate ?? (judge === classifier ? undefined : classifier);
   const unrepaired = await attackEach(judge, { ...options, surrogate: guide });
   const right = unrepaired.labels.flatMap((_, i) => (unrepaired.natural.rank[i] === 0 ? [i] : [])).slice(0, SAMPLE);
   const { images, labels } = fitDataset(classifier.description, options.dataset).batch(right);
   const search = await findMasks(classifier, { images, labels, batchSize: options.batchSize, signal: options.signal });
+  const said = search.masks.map(sentence);
   const helped = search.masks.filter(({ repair }) => repair !== undefined);
-  if (helped.length === 0) return { ledger: unrepaired, unrepaired, search, said: search.masks.map(sentence) };
+  if (helped.length === 0) return { ledger: unrepaired, unrepaired, search, said };
   const { attacks, remember } = options;
-  const again = await attackEach(judge, {
-    ...options,
-    attacks: Object.fromEntries(
-      Object.entries(attacks).map(([name, attack]) => [`${name}, repaired`, repairedAttack(attack, helped)]),
-    ),
-    surrogate: surrogateFor(options.surrogate ?? classifier, helped) ?? options.surrogate,
-    remember: remember && ((name, compute) => remember(`repaired: ${name}`, compute)),
-  });
-  return { ledger: mergeLedgers([unrepaired, again]), unrepaired, search, said: search.masks.map(sentence) };
+  // A transfer attack has the gradients of another model, which the masks of this one do not touch.
+  const surrogate = options.surrogate ? undefined : surrogateFor(classifier, helped);
+  try {
+    const again = await attackEach(judge, {
+      ...options,
+      attacks: Object.fromEntries(
+        Object.entries(attacks).map(([name, attack]) => [`${name}, repaired`, repairedAttack(attack, helped)]),
+      ),
+      surrogate: surrogate ?? guide,
+      remember: remember && ((name, compute) => remember(`repaired: ${name}`, compute)),
+    });
+    return { ledger: mergeLedgers([unrepaired, again]), unrepaired, search, said };
+  } finally {
+    await surrogate?.release();
+  }
 }
 
 /** A random model as its mean over several passes: what it predicts, and what attacks on it have to change. */

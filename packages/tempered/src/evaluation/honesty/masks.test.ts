@@ -92,3 +92,18 @@ describe('masked models', () => {
     await expectAsRobustAsPlain(result.repaired);
   });
 });
+
+it('a model that gets no image right has nothing to look at', async () => {
+  const { ledger, search } = await evaluateWithRepair(new Classifier(plain, runtime), {
+    dataset: {
+      ...dataset,
+      batch: (indices) => ({ ...dataset.batch(indices), labels: wrong(dataset.batch(indices).labels) }),
+    },
+    attacks,
+    epsilons: EPSILONS,
+  });
+  expect(robust(ledger)[0]).toBeLessThan(3);
+  expect(search.shattering.every(({ alongGradient }) => Number.isFinite(alongGradient))).toBe(true);
+});
+
+const wrong = (labels: Int32Array) => labels.map((label) => (label + 2) % 5);

@@ -68,21 +68,43 @@ export async function findMasks(classifier: Classifier, sample: Sample): Promise
   const inspection = inspectGraph(classifier.description);
   const crossEntropy = await gradientsAt(classifier, sample, 'cross-entropy');
   const margin = await gradientsAt(classifier, sample, 'margin');
-  const masks = structuralMasks(inspection);
-  const behind = surrogateFor(classifier, masks) ?? classifier;
-  const lossAt = behind === classifier ? crossEntropy : await gradientsAt(behind, sample, 'cross-entropy');
-  const slope = behind === classifier ? margin : await gradientsAt(behind, sample, 'margin');
-  const blind = countBlind(lossAt, slope);
-  if (blind > UNDERFLOW * lossAt.size.length) masks.push(underflow(blind, slope));
-  // Behind rounding, the values still stand in steps: differences say nothing.
-  const isStepped = masks.some(({ kind }) => kind === 'rounding');
-  const shattering = isStepped ? [] : await measureShattering(behind, sample, GREY_LEVELS);
-  const vanished = slope.size.filter((size) => size === 0).length;
-  const isShattered = shattering.some(({ alongGradient }) => alongGradient >= SHATTERED);
-  if (vanished > lossAt.size.length / 10) masks.push(await unguided(behind, sample, inspection, 'vanishing gradients'));
-  else if (isShattered) masks.push(await unguided(behind, sample, inspection, 'shattered gradients'));
+  const structural = structuralMasks(inspection);
+  const behind = surrogateFor(classifier, structural);
   const gradients = { crossEntropy: sharesOf(crossEntropy), margin: sharesOf(margin) };
-  return { masks, inspection, gradients, shattering };
+  try {
+    const at = behind
+      ? {
+          crossEntropy: await gradientsAt(behind, sample, 'cross-entropy'),
+          margin: await gradientsAt(behind, sample, 'margin'),
+        }
+      : { crossEntropy, margin };
+    const measured = await measuredMasks(behind ?? classifier, sample, inspection, at, structural);
+    return { masks: [...structural, ...measured.masks], inspection, gradients, shattering: measured.shattering };
+  } finally {
+    await behind?.release();
+  }
+}
+
+async function measuredMasks(
+  classifier: Classifier,
+  sample: Sample,
+  inspection: GraphInspection,
+  { crossEntropy, margin }: { crossEntropy: Gradients; margin: Gradients },
+  structural: readonly Mask[],
+): Promise<Pick<MaskSearch, 'masks' | 'shattering'>> {
+  const count = margin.size.length;
+  if (count === 0) return { masks: [], shattering: [] };
+  const masks: Mask[] = [];
+  const blind = countBlind(crossEntropy, margin);
+  if (blind > UNDERFLOW * count) masks.push(underflow(blind, margin));
+  // Behind rounding, the values still stand in steps: differences say nothing.
+  const isStepped = structural.some(({ kind }) => kind === 'rounding');
+  const shattering = isStepped ? [] : await measureShattering(classifier, sample, GREY_LEVELS);
+  const isShattered = shattering.some(({ alongGradient }) => alongGradient >= SHATTERED);
+  if (sharesOf(margin).zero > count / 10)
+    masks.push(await unguided(classifier, sample, inspection, 'vanishing gradients'));
+  else if (isShattered) masks.push(await unguided(classifier, sample, inspection, 'shattered gradients'));
+  return { masks, shattering };
 }
 
 /** The model with every repair that masks ask for, for gradients alone; undefined when none changes the model. */

@@ -54,7 +54,8 @@ export async function chooseDetour(
   let best: Choice | undefined;
   for (const candidate of [...bypasses, ...smoothed]) {
     const model = repaired(classifier.description, candidate.model);
-    const rise = await riseAlong(classifier, new Classifier(model, classifier.runtime, classifier.parameters), sample);
+    const guide = new Classifier(model, classifier.runtime, classifier.parameters);
+    const rise = await riseAlong(classifier, guide, sample).finally(() => guide.release());
     if (rise > WORTHWHILE * Math.max(0, best?.rise ?? own)) best = { ...candidate, rise };
   }
   return best;
