@@ -4,7 +4,7 @@ import { affineModel, networkModel, noiseImages } from '../models/testing/small-
 import { balls } from '../optimize/ball.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { rows } from '../tensor.ts';
+import { rows, type Tensor } from '../tensor.ts';
 import { type Attack, perturb } from './attack.ts';
 import { fgsm, fgsmRs, rFgsm } from './fgsm.ts';
 import { miFgsm, niFgsm } from './momentum.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => runtime.close());
 
-const imageOf = (tensor: typeof images, i: number) => [...rows(tensor, i, i + 1).data];
+const imageOf = (tensor: Tensor, i: number) => [...rows(tensor, i, i + 1).data];
 const clip = (value: number) => Math.min(1, Math.max(0, value));
 const furthest = (a: readonly number[], b: readonly number[]) => Math.max(...a.map((x, i) => Math.abs(x - b[i]!)));
 
@@ -106,7 +106,7 @@ describe('PGD', () => {
       const epsilon = { linf: 0.1, l2: 0.3, l1: 0.8 }[norm];
       for (const keep of ['first', 'worst'] as const) {
         const attacks = [fgsm({ norm }), ...[40, 80, 160].map((steps) => pgd({ norm, steps, keep }))];
-        let before = new Uint8Array(COUNT);
+        let before: Uint8Array = new Uint8Array(COUNT);
         for (const attack of attacks) {
           const { success, distance } = await perturb(network, attack, { ...options, epsilon });
           for (const [i, flag] of success.entries()) expect(flag).toBeGreaterThanOrEqual(before[i]!);

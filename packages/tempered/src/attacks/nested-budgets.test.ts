@@ -33,7 +33,7 @@ describe.skipIf(!existsSync(shared))('on MNIST (needs ../shared)', () => {
     const labels = Int32Array.from(read('t10k-labels-idx1-ubyte').subarray(0, COUNT));
     const stepSize = epsilon / 5;
     const attacks = [fgsm(), ...[5, 12].map((steps) => pgd({ steps, stepSize, keep: 'first' }))];
-    let before = new Uint8Array(COUNT);
+    let before: Uint8Array = new Uint8Array(COUNT);
     for (const attack of attacks) {
       const { success } = await perturb(classifier, attack, { images, labels, epsilon });
       expect(success.filter((flag, i) => flag < before[i]!)).toHaveLength(0);
