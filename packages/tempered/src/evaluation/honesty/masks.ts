@@ -47,13 +47,13 @@ export interface MaskSearch {
 const DRAWS = 8;
 
 /** Steps of measuring what gradients promise: one and four grey levels. */
-export const GREY_LEVELS = [1 / 255, 4 / 255];
+const GREY_LEVELS = [1 / 255, 4 / 255];
 
 /** Below this, the promise holds as well as for networks without a mask: these stay below 0.3. */
 export const SHATTERED = 0.38;
 
 /** Share of images without a cross-entropy gradient from which on the loss is to blame. */
-export const UNDERFLOW = 0.02;
+const UNDERFLOW = 0.02;
 
 /**
  * Finds what masks the gradients of a model: a softmax at its end, rounding, noise, a saturated loss, shattered or
