@@ -43,7 +43,13 @@ export function isNodeOnly(file) {
   return (
     folders.includes('node') ||
     ['cli', 'runs', 'study', 'audit'].includes(folders[0] ?? '') ||
-    ['node.ts', 'report/node-document.ts', 'report/study-report.ts', 'report/audit-report.ts', 'report/save-picture.ts'].includes(file)
+    [
+      'node.ts',
+      'report/node-document.ts',
+      'report/study-report.ts',
+      'report/audit-report.ts',
+      'report/save-picture.ts',
+    ].includes(file)
   );
 }
 

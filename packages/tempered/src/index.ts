@@ -165,6 +165,7 @@ export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
 export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
 export { type MapStability, type MapStabilityOptions, mapStability } from './evaluation/map-stability.ts';
+export { type MinimalDistances, minimalDistances } from './evaluation/minimal-distances.ts';
 export {
   type CalibratedAttack,
   type Calibration,

@@ -5,12 +5,13 @@ import { UsageError } from '../errors.ts';
 import type { Proportion } from '../evaluation/accuracy.ts';
 import { isExhausted, radiusLadder } from '../evaluation/curve.ts';
 import { fitDataset } from '../evaluation/fit.ts';
-import { attackEach, type Ledger, type LedgerAtEpsilon, ledgerCsv } from '../evaluation/ledger.ts';
+import { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from '../evaluation/ledger.ts';
+import { type MinimalDistances, minimalDistances } from '../evaluation/minimal-distances.ts';
 import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
 import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
-import { epsilon, percent, percentInterval } from '../report/format.ts';
+import { epsilon, measured, percent, percentInterval } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
 import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
 import {
@@ -36,6 +37,7 @@ interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
   curve?: boolean;
   byClass?: boolean;
   transfer?: boolean;
+  distances?: boolean;
   batchSize?: number;
   ledger?: string;
 }
@@ -55,6 +57,7 @@ export function evaluateCommand(): Command {
     .option('--curve', 'double ε until no more images are right than by chance')
     .option('--by-class', 'also show each class')
     .option('--transfer', 'also judge each model on images attacked on the others')
+    .option('--distances', 'how small the perturbations are that attacks such as fab find')
     .option('--batch-size <N>', 'images a run (default: 50, fewer for large images)', positiveInteger)
     .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε');
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
@@ -68,7 +71,7 @@ export function evaluateCommand(): Command {
           throw new UsageError('--ledger holds one model: evaluate the models one by one');
         if (options.transfer && paths.length < 2) throw new UsageError('--transfer needs two models or more');
         const attacks = attacksFrom(command, options);
-        const { models, ledgers, transfer, note } = await withRuntime(options, async (runtime) => {
+        const { models, ledgers, transfer, distances, note } = await withRuntime(options, async (runtime) => {
           const classifiers: Classifier[] = [];
           for (const path of paths)
             classifiers.push(await loadClassifier(path, { ...readingOptions(options), runtime }));
@@ -85,11 +88,12 @@ export function evaluateCommand(): Command {
             ...summaryOf(ledgers[i]!, classes.length),
           }));
           const transfer = options.transfer ? await transferAtEach(classifiers, ledgers[0]!, work) : [];
-          return { models, ledgers, transfer, note: fitted[0]!.note };
+          const distances = options.distances ? await distancesOf(classifiers, paths, work) : [];
+          return { models, ledgers, transfer, distances, note: fitted[0]!.note };
         });
         if (options.ledger !== undefined) await writeFileAtomic(options.ledger, ledgerCsv(ledgers[0]!));
         const images = ledgers[0]!.labels.length;
-        const result = { data, note, split, count: images, attacks, seed, models, transfer };
+        const result = { data, note, split, count: images, attacks, seed, models, transfer, distances };
         await report(terminal, options, result, [
           ...models.flatMap((model) => [
             ...(models.length > 1 ? ['', `${model.model}:`] : []),
@@ -98,6 +102,7 @@ export function evaluateCommand(): Command {
             ...gradientNote(model, images),
           ]),
           ...transfer.flatMap((table) => transferTable(table, paths)),
+          ...distanceTable(distances),
           ...(note === undefined ? [] : [`Data: ${note}`]),
         ]);
       }),
@@ -133,6 +138,35 @@ async function transferAtEach(
     tables.push({ epsilon, matrix: await transferMatrix(classifiers, { ...work, attack: attack!, epsilon }) });
   }
   return tables;
+}
+
+interface DistanceRow extends MinimalDistances {
+  readonly model: string;
+  readonly attack: string;
+}
+
+async function distancesOf(
+  classifiers: readonly Classifier[],
+  paths: readonly string[],
+  { attacks, ...work }: Omit<LedgerOptions, 'epsilons'>,
+): Promise<DistanceRow[]> {
+  const rows: DistanceRow[] = [];
+  for (const [i, classifier] of classifiers.entries())
+    for (const [name, attack] of Object.entries(attacks))
+      rows.push({ model: paths[i]!, attack: name, ...(await minimalDistances(classifier, { ...work, attack })) });
+  return rows;
+}
+
+/** Infinite where so many images withstood the attack. */
+function distanceTable(rows: readonly DistanceRow[]): string[] {
+  if (rows.length === 0) return [];
+  const headings = ['model, attack', 'found', '5%', '25%', 'median', '75%', '95%'];
+  const cells = rows.map(({ model, attack, found, attacked, quantiles: { p5, p25, median, p75, p95 } }) => [
+    `${attack} on ${model}`,
+    `${found} of ${attacked}`,
+    ...[p5, p25, median, p75, p95].map((distance) => (Number.isFinite(distance) ? measured(distance) : '–')),
+  ]);
+  return ['', 'Smallest perturbations found for images that are right without attack:', ...textTable(headings, cells)];
 }
 
 function accuracyTable({ underAttack }: EvaluationSummary, names: readonly string[]): string[] {

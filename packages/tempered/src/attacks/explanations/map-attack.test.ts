@@ -47,7 +47,7 @@ describe('maps', () => {
     const weights = network.description.graph.initializers.get('logits.weight');
     expect(weights?.data.some((w) => Number(w) < 0)).toBe(true);
     const positive = { ...network.description.graph, initializers: new Map(network.description.graph.initializers) };
-    const data = Float32Array.from(weights!.data, (w) => Math.max(0, Number(w)));
+    const data = Float32Array.from(weights!.data as ArrayLike<number>, (w) => Math.max(0, w));
     positive.initializers.set('logits.weight', { dtype: 'float32', shape: weights!.shape, data });
     const other = new Classifier({ ...network.description, graph: positive }, runtime);
     const expected = await mapsAt(other, 'cam', { images, labels });
