@@ -3,7 +3,6 @@ import { Command, Option } from 'commander';
 import { auditAttacks } from '../audit/attacks.ts';
 import { type AuditConfiguration, COUNTS, type Effort } from '../audit/configuration.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
-import type { HonestyCheck } from '../evaluation/honesty/check.ts';
 import { loadClassifier, readModelBytes } from '../models/node/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import type { AuditResult } from '../report/audit-result.ts';
@@ -11,6 +10,7 @@ import { auditFindings } from '../report/audit-summary.ts';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
 import { hashBytes } from '../runs/hash.ts';
 import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
+import { checkLines } from './evaluate.ts';
 import {
   type CommonOptions,
   epsilonList,
@@ -101,14 +101,8 @@ function linesOf(result: AuditResult): string[] {
   ]);
   return [
     ...textTable(['ε', 'worst case', '95% interval', 'right'], rows),
-    '',
-    ...result.masks.map((mask) => `masked: ${mask}`),
-    ...result.checks
-      .filter(needsAttention)
-      .map(({ id, title, verdict, evidence }) => `${verdict} ${id} ${title}: ${evidence}`),
+    ...checkLines(result),
     '',
     ...auditFindings(result).map(({ topic, text }) => `${topic}: ${text}`),
   ];
 }
-
-const needsAttention = ({ verdict }: HonestyCheck): boolean => verdict === 'fail' || verdict === 'warn';

@@ -5,14 +5,18 @@ import { UsageError } from '../errors.ts';
 import type { Proportion } from '../evaluation/accuracy.ts';
 import { isExhausted, radiusLadder } from '../evaluation/curve.ts';
 import { fitDataset } from '../evaluation/fit.ts';
+import type { HonestyCheck } from '../evaluation/honesty/check.ts';
+import { checkHonesty } from '../evaluation/honesty/check-honesty.ts';
+import { evaluateWithRepair } from '../evaluation/honesty/evaluate-with-repair.ts';
 import { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from '../evaluation/ledger.ts';
 import { type MinimalDistances, minimalDistances } from '../evaluation/minimal-distances.ts';
 import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
 import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
 import type { Classifier } from '../models/classifier.ts';
-import { loadClassifier } from '../models/node/load.ts';
+import { loadClassifier, readModelBytes } from '../models/node/load.ts';
 import { epsilon, measured, percent, percentInterval } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
+import { hashBytes } from '../runs/hash.ts';
 import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
 import {
   type CommonOptions,
@@ -38,6 +42,7 @@ interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
   byClass?: boolean;
   transfer?: boolean;
   distances?: boolean;
+  checks: boolean;
   batchSize?: number;
   ledger?: string;
 }
@@ -58,6 +63,7 @@ export function evaluateCommand(): Command {
     .option('--by-class', 'also show each class')
     .option('--transfer', 'also judge each model on images attacked on the others')
     .option('--distances', 'how small the perturbations are that attacks such as fab find')
+    .option('--no-checks', 'neither check the evaluation nor go round masked gradients')
     .option('--batch-size <N>', 'images a run (default: 50, fewer for large images)', positiveInteger)
     .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε');
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
@@ -80,13 +86,13 @@ export function evaluateCommand(): Command {
           const fitted = classifiers.map(({ description }) => fitDataset(description, dataset));
           const work = { dataset, attacks, seed, batchSize, signal, onProgress };
           const ledgers: Ledger[] = [];
-          for (const classifier of classifiers)
-            ledgers.push(await attackEach(classifier, { ...work, ...radiiFor(classifier, attacks, options) }));
-          const models = classifiers.map(({ classes }, i) => ({
-            model: paths[i]!,
-            classes,
-            ...summaryOf(ledgers[i]!, classes.length),
-          }));
+          const models: EvaluatedModel[] = [];
+          for (const [i, classifier] of classifiers.entries()) {
+            const { ledger, ...checked } = await evaluateAndCheck(classifier, paths[i]!, work, options);
+            ledgers.push(ledger);
+            const { classes } = classifier;
+            models.push({ model: paths[i]!, classes, ...summaryOf(ledger, classes.length), ...checked });
+          }
           const transfer = options.transfer ? await transferAtEach(classifiers, ledgers[0]!, work) : [];
           const distances = options.distances ? await distancesOf(classifiers, paths, work) : [];
           return { models, ledgers, transfer, distances, note: fitted[0]!.note };
@@ -100,6 +106,7 @@ export function evaluateCommand(): Command {
             ...accuracyTable(model, Object.keys(attacks)),
             ...(options.byClass ? classTable(model, model.classes) : []),
             ...gradientNote(model, images),
+            ...checkLines(model),
           ]),
           ...transfer.flatMap((table) => transferTable(table, paths)),
           ...distanceTable(distances),
@@ -107,6 +114,45 @@ export function evaluateCommand(): Command {
         ]);
       }),
   );
+}
+
+interface EvaluatedModel extends EvaluationSummary {
+  readonly model: string;
+  readonly classes: readonly string[];
+  /** What hides weak points from gradients and what was done about it. */
+  readonly masks: readonly string[];
+  readonly checks: readonly HonestyCheck[];
+}
+
+/** The evaluation, repaired where gradients are masked, and whether it can be believed; without --checks, as asked for. */
+async function evaluateAndCheck(
+  classifier: Classifier,
+  path: string,
+  work: Omit<LedgerOptions, 'epsilons'>,
+  options: EvaluateOptions,
+): Promise<{ ledger: Ledger; masks: readonly string[]; checks: readonly HonestyCheck[] }> {
+  const asked = { ...work, ...radiiFor(classifier, work.attacks, options) };
+  if (!options.checks) return { ledger: await attackEach(classifier, asked), masks: [], checks: [] };
+  const evaluated = await evaluateWithRepair(classifier, asked);
+  const record = { modelHash: hashBytes(await readModelBytes(path)) };
+  const checks = await checkHonesty(classifier, { ...work, evaluated, record });
+  return { ledger: evaluated.ledger, masks: evaluated.said, checks };
+}
+
+/** Masks and checks that call for attention, and how many passed. */
+export function checkLines({ masks, checks }: Pick<EvaluatedModel, 'masks' | 'checks'>): string[] {
+  if (checks.length === 0) return [];
+  const count = (verdict: HonestyCheck['verdict']) => checks.filter((check) => check.verdict === verdict).length;
+  return [
+    '',
+    `Honesty: ${count('pass')} checks passed, ${count('warn')} to look at, ${count('fail')} failed`,
+    ...masks.map((mask) => `masked: ${mask}`),
+    ...checks
+      .filter(({ verdict }) => verdict === 'fail' || verdict === 'warn')
+      .map(({ id, title, verdict, evidence, advice }) =>
+        [`${verdict} ${id} ${title}: ${evidence}`, advice].filter(Boolean).join('; '),
+      ),
+  ];
 }
 
 function radiiFor(classifier: Classifier, attacks: Readonly<Record<string, Attack>>, options: EvaluateOptions) {

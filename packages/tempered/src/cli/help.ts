@@ -3,7 +3,7 @@ import { ATTACK_OPTIONS, COMMON_OPTIONS, MODEL_OPTIONS, TRAIN_OPTIONS } from './
 
 const LISTED = [TRAIN_OPTIONS, ATTACK_OPTIONS, MODEL_OPTIONS, COMMON_OPTIONS];
 
-/** Lays a command's help out so that it fits a screen of 80 columns and 30 rows. */
+/** Lays a command's help out so that it fits a screen of 80 columns and 34 rows. */
 export function compactHelp(command: Command): void {
   command.configureHelp({
     helpWidth: Math.min(process.stdout.columns ?? 80, 100),

@@ -53,7 +53,7 @@ it('finds the exact robust accuracy of a linear classifier, and writes it as JSO
   const { code, stdout } = await tempered([
     ...['evaluate', await folder.write('linear.onnx', model), '--data', await folder.write('data.npz', data)],
     ...['--input-shape', '1x2x2', '--epsilons', EPSILONS.join(), '--steps', '10', '--json', json],
-    ...['--batch-size', '7', '--ledger', folder.file('ledger.csv')],
+    ...['--batch-size', '7', '--ledger', folder.file('ledger.csv'), '--no-checks'],
   ]);
   expect(code).toBe(0);
   expect(stdout.trimEnd().split('\n')).toHaveLength(1 + EPSILONS.length);
@@ -98,7 +98,7 @@ const shapesModel = () =>
 it('draws the made data set by the seed', async () => {
   const model = await folder.write('shapes.onnx', shapesModel());
   const { code, stdout } = await tempered([
-    ...['evaluate', model, '--data', 'shapes', '--count', '12', '--epsilons', '0', '--seed', '3'],
+    ...['evaluate', model, '--data', 'shapes', '--count', '12', '--epsilons', '0', '--seed', '3', '--no-checks'],
     ...['--ledger', folder.file('seed.csv')],
   ]);
   expect(code).toBe(0);
@@ -115,7 +115,7 @@ it('matches the classes of a folder by name, and takes all of it when told to', 
     await mkdir(folder.file('pictures', name), { recursive: true });
     await folder.write(`pictures/${name}/a.png`, blank);
   }
-  const args = ['evaluate', model, '--data', folder.file('pictures'), '--epsilons', '0'];
+  const args = ['evaluate', model, '--data', folder.file('pictures'), '--epsilons', '0', '--no-checks'];
   const { code } = await tempered([...args, '--split', 'all', '--ledger', folder.file('named.csv')]);
   expect(code).toBe(0);
   const labels = (await ledgerOf('named.csv')).slice(1).map(([, label]) => SHAPES_CLASSES[Number(label)]);
@@ -137,7 +137,18 @@ it('says when a saturated loss gives no gradient, and keeps the last or the wors
   const evaluate = async (...more: string[]) => {
     const { code, stdout } = await tempered([
       ...['evaluate', await folder.write('steep.onnx', model), '--data', await folder.write('steep.npz', data)],
-      ...['--input-shape', '1x2x2', '--epsilons', '0.05', '--steps', '5', '--json', folder.file('steep.json'), ...more],
+      ...[
+        '--input-shape',
+        '1x2x2',
+        '--epsilons',
+        '0.05',
+        '--steps',
+        '5',
+        '--json',
+        folder.file('steep.json'),
+        '--no-checks',
+        ...more,
+      ],
     ]);
     expect(code).toBe(0);
     const { attacks, models } = JSON.parse(await readFile(folder.file('steep.json'), 'utf8'));
@@ -161,7 +172,7 @@ it('takes the worst of several attacks image by image, follows the curve to its 
   const { code, stdout } = await tempered([
     ...['evaluate', await folder.write('several.onnx', model), '--data', await folder.write('several.npz', data)],
     ...['--input-shape', '1x2x2', '--attack', 'fgsm pgd:steps=3,random-start=no', '--attack', 'pgd:restarts=2'],
-    ...['--curve', '--by-class', '--json', json],
+    ...['--curve', '--by-class', '--json', json, '--no-checks'],
   ]);
   expect(code).toBe(0);
   const { models, attacks } = JSON.parse(await readFile(json, 'utf8'));
@@ -192,7 +203,7 @@ it('judges each model on images attacked on the other', async () => {
   const { code, stdout } = await tempered([
     ...['evaluate', await folder.write('one.onnx', model), await folder.write('two.onnx', same)],
     ...['--data', await folder.write('both.npz', data), '--input-shape', '1x2x2'],
-    ...['--epsilons', '0.1', '--transfer', '--json', json],
+    ...['--epsilons', '0.1', '--transfer', '--json', json, '--no-checks'],
   ]);
   expect(code).toBe(0);
   const { transfer, models } = JSON.parse(await readFile(json, 'utf8'));
@@ -202,4 +213,24 @@ it('judges each model on images attacked on the other', async () => {
   expect(transfer).toHaveLength(1);
   expect(transfer[0].matrix.flat().map((share: { correct: number }) => share.correct)).toEqual(Array(4).fill(correct));
   expect(stdout).toContain('Accuracy at ε = 0.1 of each model (column) on images attacked on another (row):');
+});
+
+it('goes round a saturated loss, and says whether the figures can be believed', async () => {
+  const { model, data, stands } = linearProblem(1e5);
+  const json = folder.file('checked.json');
+  const { code, stdout } = await tempered([
+    ...['evaluate', await folder.write('masked.onnx', model), '--data', await folder.write('masked.npz', data)],
+    ...['--input-shape', '1x2x2', '--epsilons', '0.05', '--steps', '5', '--json', json],
+  ]);
+  expect(code).toBe(0);
+  const { models } = JSON.parse(await readFile(json, 'utf8'));
+  const [{ underAttack, masks, checks }] = models;
+  expect(underAttack[0].correct).toBe(stands(0.05).filter(Boolean).length);
+  expect(Object.keys(underAttack[0].byAttack)).toEqual(['pgd', 'pgd, repaired']);
+  expect(masks).toEqual([expect.stringContaining('loss underflow')]);
+  expect(checks.map(({ id }: { id: string }) => id)).toEqual(
+    Array.from({ length: 22 }, (_, i) => `C${i + 1}`).filter((id) => id !== 'C18'),
+  );
+  expect(stdout).toMatch(/^Honesty: \d+ checks passed, \d+ to look at, \d+ failed$/m);
+  expect(stdout).toContain('masked: loss underflow');
 });
