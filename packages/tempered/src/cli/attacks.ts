@@ -12,7 +12,7 @@ export function attacksCommand(): Command {
       'after',
       `
 Settings follow the name: --attack pgd:steps=40,step-size=1/255,restarts=5
-As options they hold for every attack that has them and does not set them itself:
+As options they hold for every attack that has them and does not set them:
   --steps K              steps
   --step-size S          step in pixel units (default of PGD: 2.5 ε / steps)
   --[no-]random-start    start from a random point of the ball
