@@ -7,6 +7,7 @@ import { type AutoPgdOptions, autoPgd } from './auto-pgd.ts';
 import { carliniWagner } from './carlini-wagner.ts';
 import { ddn } from './ddn.ts';
 import { deepFool } from './deep-fool.ts';
+import { draws } from './draws.ts';
 import { fab } from './fab.ts';
 import { fgsm, fgsmRs, rFgsm } from './fgsm.ts';
 import { fmn } from './fmn.ts';
@@ -232,13 +233,31 @@ export const catalogue: Readonly<Record<string, Entry>> = {
   },
 };
 
-/** The settings that a named attack can be given. */
-export const settingsOf = (name: string): readonly string[] => [
-  ...(catalogue[name]?.settings ?? []),
-  'restarts',
-  'target',
-  'minimal',
-];
+/** The settings that a named attack can be given; one that draws nothing would find the same in every restart. */
+export function settingsOf(name: string): readonly string[] {
+  const entry = Object.hasOwn(catalogue, name) ? catalogue[name] : undefined;
+  if (entry === undefined) return [];
+  return [...entry.settings, ...(draws(entry.make({})) ? ['restarts'] : []), 'target', 'minimal'];
+}
+
+/** What the settings that are names can be, over all attacks. */
+export const choices = {
+  norm: ALL,
+  loss: ['cross-entropy', 'margin', 'dlr', 'targeted-dlr', 'logit'],
+  keep: ['last', 'worst', 'first'],
+  kind: ['gaussian', 'uniform', 'corners', 'salt-and-pepper'],
+  coefficientNorm: ALL,
+  aim: ['random-class', 'away'],
+  target: ['runner-up', 'least-likely', 'random', 'all'],
+} as const satisfies { readonly [Name in keyof AttackSettings]?: readonly AttackSettings[Name][] };
+
+/** What a setting of a named attack can be; undefined for numbers and for yes or no. */
+export function choicesOf(name: string, setting: string): readonly string[] | undefined {
+  if (setting === 'norm') return catalogue[name]?.norms;
+  if (setting === 'loss')
+    return choices.loss.filter((loss) => loss !== (name === 'auto-pgd' ? 'logit' : 'targeted-dlr'));
+  return Object.entries(choices).find(([each]) => each === setting)?.[1];
+}
 
 /**
  * The attack of a name and settings.
