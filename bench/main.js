@@ -11,6 +11,7 @@ import { writeModelFile } from '../packages/tempered/dist/models/load.js';
 import { iterate } from '../packages/tempered/dist/optimize/iterate.js';
 import { compileSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { createNodeRuntime } from '../packages/tempered/dist/runtime/node/node-runtime.js';
+import { attackFigures } from './attacks.js';
 import { ball, gradientFigures, modelOf } from './gradients.js';
 import { trainingFigures } from './training.js';
 
@@ -24,6 +25,14 @@ console.log(`\n1024³ matrix product: ${gradients.matmulGflops.toFixed(0)} GFLOP
 for (const { name, milliseconds, gflops, share } of gradients.rows) {
   console.log(
     `${name.padEnd(62)} ${milliseconds.toFixed(1).padStart(8)} ms ${gflops.toFixed(0).padStart(5)} GFLOP/s  ${share.toFixed(2)} of the product's rate`,
+  );
+}
+
+const attacks = await attackFigures(runtime);
+console.log('\nwhole attacks through perturb, start and judging included');
+for (const { name, imagesPerSecond, share, overBareGradients, busyCores } of attacks) {
+  console.log(
+    `${name.padEnd(40)} ${imagesPerSecond.toFixed(1).padStart(7)} images/s  ${share.toFixed(2)} of the product's rate  ${overBareGradients.toFixed(2)} of its bare gradients  ${busyCores.toFixed(1)} cores busy`,
   );
 }
 
@@ -50,7 +59,10 @@ console.log(
 );
 
 if (values.json)
-  writeFileSync(values.json, `${JSON.stringify({ device, gradients, training, memory, start }, undefined, 2)}\n`);
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ device, gradients, attacks, training, memory, start }, undefined, 2)}\n`,
+  );
 
 /** @param {number} steps */
 async function memoryOverSteps(steps) {
