@@ -20,6 +20,7 @@ import { bim, type PgdOptions, pgd } from './pgd.ts';
 import { restarts } from './restarts.ts';
 import { spatial } from './spatial.ts';
 import { square } from './square.ts';
+import { studies } from './study-catalogue.ts';
 import { type TargetPolicy, targeted } from './targeted.ts';
 import { elastic } from './unforeseen/elastic.ts';
 import { fog } from './unforeseen/fog.ts';
@@ -66,11 +67,13 @@ interface AnyAttackSettings {
 
 type SettingName = Exclude<keyof AttackSettings, keyof AnyAttackSettings>;
 
-interface Entry {
+export interface Entry {
   readonly summary: string;
   readonly norms: readonly Norm[];
   /** The settings that the attack looks at. */
   readonly settings: readonly SettingName[];
+  /** Of a study's attack: what it does otherwise than `pgd` by itself. */
+  readonly differs?: readonly string[];
   make(settings: AttackSettings): Attack;
 }
 
@@ -138,7 +141,7 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     make: (settings) => pgd(pgdLoss(settings)),
   },
   'auto-pgd': {
-    summary: 'PGD that chooses its step size; losses ce, dlr, targeted-dlr',
+    summary: 'PGD that chooses its step size',
     norms: ALL,
     settings: ['norm', 'loss', 'steps', 'targets'],
     make: (settings) => autoPgd(autoPgdLoss(settings)),
@@ -199,7 +202,7 @@ export const catalogue: Readonly<Record<string, Entry>> = {
       hopSkipJump({ iterations: steps, samples, ...(norm !== undefined && norm !== 'l1' && { norm }) }),
   },
   noise: {
-    summary: 'random perturbations: gaussian, uniform, corners, salt-and-pepper',
+    summary: 'random perturbations; ε of salt-and-pepper is the share of values that it hits',
     norms: ALL,
     settings: ['norm', 'kind', 'draws'],
     make: noise,
@@ -220,7 +223,7 @@ export const catalogue: Readonly<Record<string, Entry>> = {
   gabor: { summary: 'Gabor noise; ε is its strength over 255', norms: [], settings: UNFORESEEN, make: gabor },
   snow: { summary: 'snow; ε is its strength', norms: [], settings: UNFORESEEN, make: snow },
   jpeg: {
-    summary: 'JPEG coefficients, by coefficient-norm linf, l2 or l1',
+    summary: 'JPEG coefficients, in a ball of a norm of their own',
     norms: [],
     settings: [...UNFORESEEN, 'coefficientNorm'],
     make: jpeg,
@@ -231,6 +234,7 @@ export const catalogue: Readonly<Record<string, Entry>> = {
     settings: UNFORESEEN,
     make: frankWolfeL1,
   },
+  ...studies,
 };
 
 /** The settings that a named attack can be given; one that draws nothing would find the same in every restart. */

@@ -1,7 +1,7 @@
 /** @file Attacks on the command line: `--attack pgd:steps=40,loss=margin`, with options that hold for all of them. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Attack } from '../attacks/attack.ts';
-import { type AttackSettings, attackOf, catalogue, settingsOf } from '../attacks/catalogue.ts';
+import { type AttackSettings, attackOf, catalogue, choices, settingsOf } from '../attacks/catalogue.ts';
 import { UsageError } from '../errors.ts';
 import { ATTACK_OPTIONS, nonNegative, normOption, noteIgnored, positiveInteger, wholeNumber } from './options.ts';
 
@@ -29,10 +29,10 @@ const LOSSES: Readonly<Record<string, NonNullable<AttackSettings['loss']>>> = {
 };
 
 const oneOf =
-  <const T extends string>(choices: readonly T[]) =>
+  <const T extends string>(names: readonly T[]) =>
   (text: string): T => {
-    const choice = choices.find((each) => each === text);
-    if (choice === undefined) throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.`);
+    const choice = names.find((each) => each === text);
+    if (choice === undefined) throw new InvalidArgumentError(`Allowed choices are ${names.join(', ')}.`);
     return choice;
   };
 
@@ -40,27 +40,27 @@ const yesOrNo = (text: string): boolean => oneOf(['yes', 'no'])(text) === 'yes';
 
 /** How the value of each setting is read. */
 const readers: { readonly [Name in keyof Required<AttackSettings>]: (text: string) => AttackSettings[Name] } = {
-  norm: oneOf(['linf', 'l2', 'l1']),
+  norm: oneOf(choices.norm),
   loss: (text) => LOSSES[oneOf(Object.keys(LOSSES))(text)],
   steps: positiveInteger,
   stepSize: nonNegative,
   randomStart: yesOrNo,
-  keep: oneOf(['last', 'worst', 'first']),
+  keep: oneOf(choices.keep),
   queries: positiveInteger,
   samples: positiveInteger,
   sigma: nonNegative,
   draws: positiveInteger,
-  kind: oneOf(['gaussian', 'uniform', 'corners', 'salt-and-pepper']),
+  kind: oneOf(choices.kind),
   targets: positiveInteger,
   decay: nonNegative,
   overshoot: nonNegative,
   confidence: nonNegative,
   finalSearch: wholeNumber,
   smoothness: nonNegative,
-  coefficientNorm: oneOf(['linf', 'l2', 'l1']),
-  aim: oneOf(['random-class', 'away']),
+  coefficientNorm: oneOf(choices.coefficientNorm),
+  aim: oneOf(choices.aim),
   restarts: positiveInteger,
-  target: oneOf(['runner-up', 'least-likely', 'random', 'all']),
+  target: oneOf(choices.target),
   minimal: yesOrNo,
 };
 
@@ -94,17 +94,17 @@ function attackSpec(text: string): AttackSpec {
 export const kebabCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** Which attacks, and what holds for each of them that has such a setting and does not set it itself. */
-export function withAttackOptions(command: Command): Command {
+export function withAttackOptions(command: Command, usual = 'pgd'): Command {
   return command
-    .option('--attack <SPEC>', 'one or more, such as "pgd:steps=40 fgsm" (default: pgd)', attackSpecs)
+    .option('--attack <SPEC>', `one or more, such as "pgd:steps=40 fgsm" (default: ${usual})`, attackSpecs)
     .addOption(normOption())
     .optionsGroup(ATTACK_OPTIONS)
     .option('--steps <K>', 'steps (default: as many as the attack has by itself)', positiveInteger)
-    .option('--step-size <S>', 'step in pixel units (default of PGD: 2.5 ε / steps)', nonNegative)
+    .option('--step-size <S>', 'step in pixel units (default of PGD: 2.5 ε / min(K, 40))', nonNegative)
     .option('--random-start', 'start from a random point of the ball (default)')
     .option('--no-random-start', 'start from the image itself')
     .option('--restarts <R>', 'runs of each attack on the images that still stand', positiveInteger)
-    .addOption(new Option('--keep <NAME>', 'iterate that counts').choices(['last', 'worst', 'first']))
+    .addOption(new Option('--keep <NAME>', 'iterate that counts').choices(choices.keep))
     .addOption(new Option('--loss <NAME>', 'what gradient attacks ascend').choices(Object.keys(LOSSES)));
 }
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { perturb } from '../attacks/attack.ts';
+import { type Attack, isMinimal, perturb } from '../attacks/attack.ts';
 import { writeNpy } from '../data/npy.ts';
 import { UsageError } from '../errors.ts';
 import { encodePng } from '../image/node/encode.ts';
@@ -28,7 +28,7 @@ import { runCommand } from './terminal.ts';
 
 interface AttackCommandOptions extends CommonOptions, ModelOptions, AttackOptions {
   input: string;
-  epsilon: number;
+  epsilon?: number;
   label?: number;
   target?: number;
   out: string;
@@ -40,7 +40,7 @@ export function attackCommand(): Command {
     .description('perturb images within ε so that the classifier errs')
     .argument('<MODEL.onnx>', 'ONNX classifier')
     .requiredOption('--input <FILE>', 'an image, or a .npy array [N, C, H, W] in [0, 1]')
-    .requiredOption('--epsilon <E>', 'radius in pixel units, such as 8/255', nonNegative)
+    .option('--epsilon <E>', 'radius in pixel units, such as 8/255; fab, ddn ... need none', nonNegative)
     .option('--label <K>', 'true class (default: the predicted one)', wholeNumber)
     .option('--target <K>', 'class to reach; without it, any other class will do', wholeNumber)
     .requiredOption('--out <DIR>', 'folder for adversarial.npy, pictures and result.json');
@@ -52,9 +52,12 @@ export function attackCommand(): Command {
         await checkFolder(options.out);
         await checkFile(options.json);
         const attacks = attacksFrom(command, options);
-        const [attack] = Object.values(attacks);
-        if (attack === undefined || Object.keys(attacks).length > 1)
-          throw new UsageError('tempered attack runs one attack: evaluate takes several');
+        const [[asked, attack], another] = Object.entries(attacks) as [[string, Attack], [string, Attack]?];
+        if (another !== undefined) throw new UsageError('tempered attack runs one attack: evaluate takes several');
+        if (epsilon === undefined && !isMinimal(attack))
+          throw new UsageError(
+            `--epsilon is missing: '${asked}' searches within a radius; with minimal=yes it looks for the smallest`,
+          );
         const run = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
           const images = await readInput(options.input, classifier);
@@ -90,6 +93,7 @@ export function attackCommand(): Command {
             class: name(after[i]!),
             probability: probabilities.data[i * classifier.classes.length + after[i]!]!,
             success: perturbed.success[i] === 1,
+            survivesRounding: perturbed.survivesRounding[i] === 1,
             distance: perturbed.distance[i]!,
           })),
         };
@@ -100,7 +104,7 @@ export function attackCommand(): Command {
         });
         const lines = result.images.map(
           (image, i) =>
-            `${i + 1}: ${name(image.before)} → ${name(image.after)} (${percent(image.probability)}), ${image.success ? 'success' : 'no success'}, distance ${formatEpsilon(image.distance)}`,
+            `${i + 1}: ${name(image.before)} → ${name(image.after)} (${percent(image.probability)}), ${outcome(image)}, distance ${formatEpsilon(image.distance)}`,
         );
         const { zeroGradients } = perturbed;
         if (zeroGradients > 0) lines.push(noGradient(zeroGradients, before.length));
@@ -108,6 +112,12 @@ export function attackCommand(): Command {
       }),
   );
 }
+
+/** A picture file holds 8 bits a value: what rounding undoes cannot be shown to anybody else. */
+const outcome = ({ success, survivesRounding }: { success: boolean; survivesRounding: boolean }): string => {
+  if (!success) return 'no success';
+  return survivesRounding ? 'success, with 8 bits a value too' : 'success, undone by rounding to 8 bits';
+};
 
 async function picturesOf(images: Tensor, adversarial: Tensor): Promise<OutputFiles> {
   const files: Record<string, Uint8Array> = {};

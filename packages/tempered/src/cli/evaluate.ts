@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type Attack, normOf } from '../attacks/attack.ts';
+import { type Attack, isMinimal, normOf } from '../attacks/attack.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
 import type { Proportion } from '../evaluation/accuracy.ts';
@@ -14,6 +14,7 @@ import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
 import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier, readModelBytes } from '../models/node/load.ts';
+import type { Norm } from '../optimize/ball.ts';
 import { epsilon, measured, percent, percentInterval } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
 import { hashBytes } from '../runs/hash.ts';
@@ -58,14 +59,15 @@ export function evaluateCommand(): Command {
       new Option('--split <NAME>', 'which images').choices(['train', 'test', 'conflict', 'all']).default('test'),
     )
     .option('--count <N>', 'the first N images in file order (default: all)', positiveInteger)
-    .option('--epsilons <LIST>', 'radii in pixel units (default: 0,2/255,4/255,8/255)', epsilonList)
+    .option('--epsilons <LIST>', 'radii in pixel units (default: see below)', epsilonList)
     .option('--curve', 'double ε until no more images are right than by chance')
     .option('--by-class', 'also show each class')
     .option('--transfer', 'also judge each model on images attacked on the others')
-    .option('--distances', 'how small the perturbations are that attacks such as fab find')
-    .option('--no-checks', 'neither check the evaluation nor go round masked gradients')
+    .option('--distances', 'how small the perturbations are that fab, fmn ... find')
+    .option('--no-checks', 'neither check itself nor go round masked gradients')
     .option('--batch-size <N>', 'images a run (default: 50, fewer for large images)', positiveInteger)
-    .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε');
+    .option('--ledger <FILE.csv>', 'write what becomes of each image at each ε')
+    .addHelpText('after', `\nDefault radii: ${RADII_IN_WORDS}`);
   return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
     (paths: string[], options: EvaluateOptions, command: Command) =>
       runCommand(async (terminal) => {
@@ -77,6 +79,7 @@ export function evaluateCommand(): Command {
           throw new UsageError('--ledger holds one model: evaluate the models one by one');
         if (options.transfer && paths.length < 2) throw new UsageError('--transfer needs two models or more');
         const attacks = attacksFrom(command, options);
+        checkAttacks(attacks, options);
         const { models, ledgers, transfer, distances, note } = await withRuntime(options, async (runtime) => {
           const classifiers: Classifier[] = [];
           for (const path of paths)
@@ -155,19 +158,44 @@ export function checkLines({ masks, checks }: Pick<EvaluatedModel, 'masks' | 'ch
   ];
 }
 
+/** Radii where none are given: from what nobody sees to what is plain, on photographs and digits alike. */
+const RADII: Readonly<Record<Norm, readonly number[]>> = {
+  linf: [0, 2 / 255, 4 / 255, 8 / 255],
+  l2: [0, 0.25, 0.5, 1],
+  l1: [0, 3, 6, 12],
+};
+
+const RADII_IN_WORDS = Object.entries(RADII)
+  .map(([norm, radii]) => `${norm} ${radii.map(epsilon).join(',')}`)
+  .join('; ');
+
+/** What can be refused before any model is read. */
+function checkAttacks(attacks: Readonly<Record<string, Attack>>, { distances, epsilons, curve }: EvaluateOptions) {
+  const [first] = Object.entries(attacks);
+  if (epsilons === undefined && first && normOf(first[1]) === undefined)
+    throw new UsageError(
+      `--epsilons is missing: '${first[0]}' is no attack in a norm ball, so that no radii${curve ? ' of a curve' : ''} go without saying`,
+    );
+  const [inBall] = Object.entries(attacks).find(([, attack]) => !isMinimal(attack)) ?? [];
+  if (distances && inBall !== undefined)
+    throw new UsageError(
+      `--distances needs attacks that look for the smallest perturbation: give '${inBall}' the setting minimal=yes, or take fab, fmn, deep-fool or ddn`,
+    );
+}
+
 function radiiFor(classifier: Classifier, attacks: Readonly<Record<string, Attack>>, options: EvaluateOptions) {
   const { epsilons, curve } = options;
-  if (!curve) return { epsilons: epsilons ?? [0, 2 / 255, 4 / 255, 8 / 255] };
-  const norm = normOf(Object.values(attacks)[0]!);
-  if (epsilons === undefined && norm === undefined)
-    throw new UsageError('--curve needs attacks on a norm ball, or the radii in --epsilons');
+  const norm = normOf(Object.values(attacks)[0]!) ?? 'linf';
+  if (!curve) return { epsilons: epsilons ?? RADII[norm] };
   return {
-    epsilons: epsilons ?? radiusLadder(norm!, classifier.inputShape),
+    epsilons: epsilons ?? radiusLadder(norm, classifier.inputShape),
     until: (at: LedgerAtEpsilon) => isExhausted(at, classifier.classes.length),
   };
 }
 
 interface TransferTable {
+  /** The first of those asked for. */
+  readonly attack: string;
   readonly epsilon: number;
   /** Row: the model attacked; column: the model judged. */
   readonly matrix: readonly (readonly Proportion[])[];
@@ -179,10 +207,9 @@ async function transferAtEach(
   { attacks, ...work }: Omit<TransferOptions, 'attack' | 'epsilon'> & { attacks: Readonly<Record<string, Attack>> },
 ): Promise<TransferTable[]> {
   const tables: TransferTable[] = [];
-  for (const { epsilon } of underAttack.filter((at) => at.epsilon > 0)) {
-    const [attack] = Object.values(attacks);
-    tables.push({ epsilon, matrix: await transferMatrix(classifiers, { ...work, attack: attack!, epsilon }) });
-  }
+  const [name, attack] = Object.entries(attacks)[0]!;
+  for (const { epsilon } of underAttack.filter((at) => at.epsilon > 0))
+    tables.push({ attack: name, epsilon, matrix: await transferMatrix(classifiers, { ...work, attack, epsilon }) });
   return tables;
 }
 
@@ -238,9 +265,9 @@ function classTable({ natural, underAttack }: EvaluationSummary, classes: readon
   return ['', ...textTable(['class', 'images', ...underAttack.map((at) => `ε = ${epsilon(at.epsilon)}`)], rows)];
 }
 
-function transferTable({ epsilon: radius, matrix }: TransferTable, paths: readonly string[]): string[] {
+function transferTable({ attack, epsilon: radius, matrix }: TransferTable, paths: readonly string[]): string[] {
   const rows = matrix.map((row, i) => [`model ${i + 1}, ${paths[i]}`, ...row.map(({ accuracy }) => percent(accuracy))]);
-  const heading = `Accuracy at ε = ${epsilon(radius)} of each model (column) on images attacked on another (row):`;
+  const heading = `Accuracy at ε = ${epsilon(radius)} under ${attack} of each model (column) on images attacked on another (row):`;
   return ['', heading, ...textTable(['', ...paths.map((_, i) => `model ${i + 1}`)], rows)];
 }
 

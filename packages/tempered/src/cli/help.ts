@@ -34,7 +34,7 @@ function optionTerm(option: Option): string {
 function formatHelp(this: Help, command: Command, help: Help): string {
   const paragraphs = LISTED.map((heading) => {
     const terms = command.options.filter((option) => option.helpGroupHeading === heading).map(termOf);
-    return terms.length === 0 ? '' : `\n${fill(`${heading} ${terms.join(', ')}`, help.helpWidth ?? 80)}\n`;
+    return terms.length === 0 ? '' : `\n${fill(`${heading} ${terms.join(', ')}`, help.helpWidth ?? 80, '  ')}\n`;
   });
   return `${Help.prototype.formatHelp.call(help, command, help)}${paragraphs.join('')}`;
 }
@@ -43,12 +43,13 @@ function formatHelp(this: Help, command: Command, help: Help): string {
 const termOf = ({ flags, argChoices }: Option): string =>
   (argChoices ? flags.replace(/<.*>/, argChoices.join('|')) : flags.replace(/<(.*)>/, '$1')).replaceAll(' ', '\u00a0');
 
-function fill(text: string, width: number): string {
+/** Text in lines of at most `width` characters, indented from the second on; a no-break space is one that stays in its line. */
+export function fill(text: string, width: number, indentation: string): string {
   const lines = [''];
   for (const word of text.split(' ')) {
     const line = lines.at(-1)!;
     if (line.length + word.length < width) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
-    else lines.push(`  ${word}`);
+    else lines.push(`${indentation}${word}`);
   }
   return lines.join('\n').replaceAll('\u00a0', ' ');
 }

@@ -10,9 +10,12 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
+import { sneakCommand } from './sneak.ts';
 import { stabilityCommand } from './stability.ts';
 import { studyCommand } from './study.ts';
 import { trainCommand } from './train.ts';
+import { uarCommand } from './uar.ts';
+import { universalCommand } from './universal.ts';
 import { vaeGanCommand } from './vae-gan.ts';
 
 const COMMANDS = [
@@ -22,8 +25,11 @@ const COMMANDS = [
   evaluateCommand,
   attackCommand,
   attacksCommand,
+  uarCommand,
+  universalCommand,
   explainCommand,
   stabilityCommand,
+  sneakCommand,
   vaeGanCommand,
   differentiateCommand,
   dataCommand,
@@ -43,7 +49,6 @@ Common options:
 Model options:
   --mean, --std LIST     preprocessing by channel, such as 0.485,0.456,0.406
   --input-shape, --model-output   size of an input, and which output, if open
-
 'tempered COMMAND --help' explains a command. Start with: tempered study`,
   );
 
