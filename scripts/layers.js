@@ -28,7 +28,7 @@ export const ROWS = [
   ['runtime'],
   ['statistics.ts', 'rank-correlation.ts'],
   ['image', 'random.ts'],
-  ['tensor.ts', 'portable-math.ts', 'errors.ts', 'progress.ts'],
+  ['tensor.ts', 'portable-math.ts', 'epsilon.ts', 'errors.ts', 'progress.ts'],
 ];
 
 /** Entry points: `node.ts` and `web.ts` extend `index.ts`, which is in their row. */

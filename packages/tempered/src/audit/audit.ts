@@ -1,12 +1,15 @@
 /** @file One model under every light: inspected, attacked, explained, and the evaluation itself checked. Node only. */
 import { parameterNames } from 'onnx-grad';
 import type { Dataset } from '../data/dataset.ts';
+import { UsageError } from '../errors.ts';
 import { isExhausted, radiusLadder } from '../evaluation/curve.ts';
 import { fitDataset } from '../evaluation/fit.ts';
 import { checkHonesty } from '../evaluation/honesty/check-honesty.ts';
 import { evaluateWithRepair, steadied } from '../evaluation/honesty/evaluate-with-repair.ts';
+import type { TrainingHistory } from '../evaluation/honesty/training-checks.ts';
 import { ledgerCsv } from '../evaluation/ledger.ts';
 import { summaryOf } from '../evaluation/summary.ts';
+import { type ThreatModel, threatModelOf } from '../evaluation/threat-model.ts';
 import type { Classifier, ModelDescription } from '../models/classifier.ts';
 import type { Work } from '../progress.ts';
 import { classRadius, renderAuditReport } from '../report/audit-report.ts';
@@ -16,6 +19,7 @@ import { openRun, type Run } from '../runs/run.ts';
 import { versions } from '../runtime/node/versions.ts';
 import { sizeOf } from '../tensor.ts';
 import type { AuditConfiguration } from './configuration.ts';
+import { exampleAttackOf } from './example-attack.ts';
 import { AMPLIFY, chooseExamples, makeExamples } from './pictures.ts';
 import { inWords, protocolOf } from './protocol.ts';
 
@@ -27,6 +31,8 @@ export interface AuditOptions extends Work {
   hash: string;
   /** What is done with pixels before the first layer, in words. */
   preprocessing: string;
+  /** How the model was trained, where that is known. */
+  training?: TrainingHistory;
   dataset: Dataset;
   configuration: AuditConfiguration;
   /** Run folder; an unfinished audit of the same configuration in it goes on where it was. */
@@ -36,13 +42,16 @@ export interface AuditOptions extends Work {
 /**
  * Audits a classifier and writes the folder: `report.html`, `audit.json`, `tables/`, `images/`.
  *
- * @throws UsageError when the folder holds another run, or the data do not fit the model
+ * @throws UsageError when the folder holds another run, the data do not fit the model, the attacks are of several
+ *   threat models, or radii are missing for one without a norm
  */
 export async function runAudit(options: AuditOptions): Promise<{ result: AuditResult; report: string }> {
-  const { classifier, file, hash, preprocessing, configuration, folder, signal, onProgress } = options;
-  const { norm, attacks, seed, exampleCount } = configuration;
+  const { classifier, file, hash, preprocessing, training, configuration, folder, signal, onProgress } = options;
+  const { attacks, seed, exampleCount } = configuration;
   const { description } = classifier;
   const dataset = fitDataset(description, options.dataset);
+  const threatModel = threatModelOf(attacks);
+  const epsilons = configuration.epsilons ?? ladderFor(threatModel, description);
   const run = await openRun(folder, {
     manifest: {
       command: 'audit',
@@ -50,7 +59,8 @@ export async function runAudit(options: AuditOptions): Promise<{ result: AuditRe
       seeds: { audit: seed },
       versions: versions(),
       device: classifier.runtime.description,
-      dataHashes: { [configuration.split]: hashDataset(dataset) },
+      // Compared when an audit is resumed: the file may have been replaced.
+      dataHashes: { [configuration.split]: hashDataset(dataset), model: hash },
       modelHashes: { [file]: hash },
     },
   });
@@ -59,7 +69,7 @@ export async function runAudit(options: AuditOptions): Promise<{ result: AuditRe
     ...work,
     dataset,
     attacks,
-    epsilons: configuration.epsilons ?? radiusLadder(norm, description.inputShape),
+    epsilons,
     until: configuration.epsilons ? undefined : (at) => isExhausted(at, description.classes.length),
     seed,
     remember: (name, compute) => run.step(stepName(name), compute),
@@ -67,29 +77,44 @@ export async function runAudit(options: AuditOptions): Promise<{ result: AuditRe
   const { ledger, said } = evaluated;
   const evaluation = summaryOf(ledger, description.classes.length);
   const checks = await run.step('honesty', () =>
-    checkHonesty(classifier, { ...work, dataset, attacks, evaluated, seed, record: { seed, modelHash: hash } }),
+    checkHonesty(classifier, {
+      ...work,
+      dataset,
+      attacks,
+      evaluated,
+      training,
+      seed,
+      record: { seed, modelHash: hash },
+    }),
   );
-  const epsilon = classRadius(evaluation.underAttack, evaluation.natural.accuracy)?.epsilon ?? 0;
+  const shownAt = classRadius(evaluation.underAttack, evaluation.natural.accuracy);
+  const epsilon = shownAt?.epsilon ?? 0;
+  const attackName = exampleAttackOf(attacks, shownAt);
   const examples = await run.step('pictures', () => {
     const chosen = chooseExamples(ledger.labels, ledger.natural, exampleCount);
-    const [attack] = Object.values(attacks);
-    return makeExamples(steadied(classifier), { ...work, run, dataset, attack: attack!, epsilon, seed, chosen });
+    const attack = attacks[attackName]!;
+    return makeExamples(steadied(classifier), { ...work, run, dataset, attack, epsilon, seed, chosen });
   });
   const result: AuditResult = {
     model: { ...factsOf(description), file, preprocessing },
     dataset: { name: dataset.name, split: configuration.split, count: dataset.count, note: dataset.note },
-    norm,
+    norm: threatModel.name,
     attacks: Object.fromEntries(Object.entries(attacks).map(([name, attack]) => [name, inWords(attack)])),
     evaluation,
     masks: said,
     checks,
-    exampleAttack: { epsilon, amplify: AMPLIFY },
+    exampleAttack: { name: attackName, epsilon, amplify: AMPLIFY },
     examples,
-    protocol: protocolOf(configuration, dataset),
+    protocol: protocolOf(configuration, dataset, threatModel.name),
     versions: { ...versions(), device: classifier.runtime.description },
   };
   await writeResults(run, result, ledgerCsv(ledger));
   return { result, report: run.path('report.html') };
+}
+
+function ladderFor({ name, norm }: ThreatModel, { inputShape }: ModelDescription): number[] {
+  if (norm) return radiusLadder(norm, inputShape);
+  throw new UsageError(`the strength of '${name}' is no distance that could be doubled: name the radii in --epsilons`);
 }
 
 const stepName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9.]+/g, '-');

@@ -6,8 +6,9 @@ import { count, epsilon, figure, norm } from '../report/format.ts';
 import type { AuditConfiguration } from './configuration.ts';
 
 export function protocolOf(
-  { effort, norm: name, epsilons, attacks, split, seed }: AuditConfiguration,
+  { effort, epsilons, attacks, split, seed }: AuditConfiguration,
   dataset: Dataset,
+  threatModel: string,
 ): AuditResult['protocol'] {
   const radii = epsilons
     ? epsilons.map(epsilon).join(', ')
@@ -20,7 +21,7 @@ export function protocolOf(
       value:
         'images that are wrong without attack count as wrong at every ε; success is judged by a fresh forward pass of the returned images, bounds and distances in double precision; 95% Clopper–Pearson intervals',
     },
-    { name: 'Radii', value: `${norm(name)}: ${radii}` },
+    { name: 'Radii', value: `${norm(threatModel)}: ${radii}` },
     ...Object.entries(attacks).map(([name, attack]) => ({ name, value: inWords(attack) })),
     {
       name: 'Explanations',

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
+import type { Attack } from '../attacks/attack.ts';
 import { auditAttacks } from '../audit/attacks.ts';
 import { type AuditConfiguration, COUNTS, type Effort } from '../audit/configuration.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { loadClassifier, readModelBytes } from '../models/node/load.ts';
-import type { Norm } from '../optimize/ball.ts';
 import type { AuditResult } from '../report/audit-result.ts';
 import { auditFindings } from '../report/audit-summary.ts';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
@@ -15,6 +15,7 @@ import {
   type CommonOptions,
   epsilonList,
   type ModelOptions,
+  noteIgnored,
   positiveInteger,
   readingOptions,
   withCommonOptions,
@@ -24,6 +25,7 @@ import {
 import { report, textTable } from './output.ts';
 import { checkFile, checkFolder } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
+import { trainingBeside } from './training-beside.ts';
 
 interface AuditCommandOptions extends CommonOptions, ModelOptions, AttackOptions {
   data: string;
@@ -54,24 +56,23 @@ export function auditCommand(): Command {
       'after',
       '\nThe folder gets report.html, audit.json, tables and images.\nStopped at any moment, the same command goes on where it was.',
     );
-  return withCommonOptions(withModelOptions(withAttackOptions(command))).action(
+  return withCommonOptions(withModelOptions(withAttackOptions(command, 'by effort'))).action(
     (path: string, options: AuditCommandOptions, command: Command) =>
       runCommand(async (terminal) => {
         const { signal, onProgress } = terminal;
-        const { data, dataDir, split, effort, seed, epsilons, mean, std } = options;
-        const norm: Norm = options.norm ?? 'linf';
+        const { data, dataDir, split, effort, seed, epsilons, mean, std, inputShape, modelOutput } = options;
+        const attacks = options.attack ? attacksFrom(command, options) : usualAttacks(command, options);
         const folder = options.out ?? `runs/audit-${basename(path, '.onnx')}`;
         await checkFolder(folder);
         await checkFile(options.json);
         const { runAudit } = await import('../audit/audit.ts');
         const { result, report: page } = await withRuntime(options, async (runtime) => {
           const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
-          const attacks = options.attack ? attacksFrom(command, options) : auditAttacks(effort, norm);
           const count = options.count ?? COUNTS[effort];
           const size = classifier.inputShape[1];
           const dataset = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
           const configuration: AuditConfiguration = {
-            ...{ effort, data, split, count, norm, epsilons, attacks, seed },
+            ...{ effort, data, split, count, epsilons, attacks, seed, mean, std, inputShape, modelOutput },
             exampleCount: 4,
           };
           const preprocessing =
@@ -79,12 +80,19 @@ export function auditCommand(): Command {
               ? `mean ${mean?.join(', ') ?? 0} and standard deviation ${std?.join(', ') ?? 1} taken off by --mean and --std`
               : 'whatever is done to them is part of the file';
           const hash = hashBytes(await readModelBytes(path));
-          const work = { signal, onProgress };
-          return runAudit({ ...work, classifier, file: path, hash, preprocessing, dataset, configuration, folder });
+          const training = await trainingBeside(path, hash, classifier.description);
+          const about = { classifier, file: path, hash, preprocessing, training };
+          return runAudit({ ...about, dataset, configuration, folder, signal, onProgress });
         });
         await report(terminal, options, withoutPictures(result, page), [...linesOf(result), '', `Report: ${page}`]);
       }),
   );
+}
+
+/** Those of the effort have their own settings, but for the norm. */
+function usualAttacks(command: Command, { effort, norm = 'linf' }: AuditCommandOptions): Record<string, Attack> {
+  noteIgnored(command, ['steps', 'stepSize', 'randomStart', 'restarts', 'keep', 'loss'], 'without --attack');
+  return auditAttacks(effort, norm);
 }
 
 const withoutPictures = ({ examples: _examples, ...numbers }: AuditResult, page: string) => ({

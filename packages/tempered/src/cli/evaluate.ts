@@ -4,7 +4,7 @@ import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
 import type { Proportion } from '../evaluation/accuracy.ts';
 import { isExhausted, radiusLadder } from '../evaluation/curve.ts';
-import { fitDataset } from '../evaluation/fit.ts';
+import { checkSameClassNumbers, fitDataset } from '../evaluation/fit.ts';
 import type { HonestyCheck } from '../evaluation/honesty/check.ts';
 import { checkHonesty } from '../evaluation/honesty/check-honesty.ts';
 import { evaluateWithRepair } from '../evaluation/honesty/evaluate-with-repair.ts';
@@ -32,6 +32,7 @@ import {
 import { report, textTable } from './output.ts';
 import { checkFile } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
+import { trainingBeside } from './training-beside.ts';
 
 interface EvaluateOptions extends CommonOptions, ModelOptions, AttackOptions {
   data: string;
@@ -87,6 +88,7 @@ export function evaluateCommand(): Command {
           const size = classifiers[0]!.inputShape[1];
           const dataset = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
           const fitted = classifiers.map(({ description }) => fitDataset(description, dataset));
+          if (options.transfer) checkSameClassNumbers(classifiers, dataset);
           const work = { dataset, attacks, seed, batchSize, signal, onProgress };
           const ledgers: Ledger[] = [];
           const models: EvaluatedModel[] = [];
@@ -136,9 +138,10 @@ async function evaluateAndCheck(
 ): Promise<{ ledger: Ledger; masks: readonly string[]; checks: readonly HonestyCheck[] }> {
   const asked = { ...work, ...radiiFor(classifier, work.attacks, options) };
   if (!options.checks) return { ledger: await attackEach(classifier, asked), masks: [], checks: [] };
-  const evaluated = await evaluateWithRepair(classifier, asked);
   const record = { modelHash: hashBytes(await readModelBytes(path)) };
-  const checks = await checkHonesty(classifier, { ...work, evaluated, record });
+  const training = await trainingBeside(path, record.modelHash, classifier.description);
+  const evaluated = await evaluateWithRepair(classifier, asked);
+  const checks = await checkHonesty(classifier, { ...work, evaluated, training, record });
   return { ledger: evaluated.ledger, masks: evaluated.said, checks };
 }
 

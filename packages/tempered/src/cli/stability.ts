@@ -106,7 +106,14 @@ function attackFrom({
 
 function table(results: readonly MapStability[], k: number): string[] {
   const cells = (found: MapStability['kendallTau']) =>
-    found ? [found.mean.toFixed(3), `[${found.lower.toFixed(3)}, ${found.upper.toFixed(3)}]`] : ['–', ''];
+    found
+      ? [
+          found.mean.toFixed(3),
+          found.lower === undefined || found.upper === undefined
+            ? '–'
+            : `[${found.lower.toFixed(3)}, ${found.upper.toFixed(3)}]`,
+        ]
+      : ['–', ''];
   return textTable(
     ['ε', 'Kendall τ', '95% interval', `top ${k} kept`, '95% interval', 'prediction kept'],
     results.map((at) => [

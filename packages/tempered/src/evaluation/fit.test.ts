@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { affineModel } from '../models/testing/small-models.ts';
-import { fitDataset } from './fit.ts';
+import { checkSameClassNumbers, fitDataset } from './fit.ts';
 
 const model = (classes: readonly string[]) => ({
   ...affineModel(
@@ -71,5 +71,72 @@ describe('fitDataset', () => {
     expect(() => fitDataset(wide, dataset(['a', 'b']))).toThrow(
       "'small' takes images of 1x1x2, but those of pets are 1x1x1",
     );
+  });
+});
+
+describe('checkSameClassNumbers', () => {
+  const models = (...lists: string[][]) => lists.map((classes) => ({ description: model(classes) }));
+
+  it.each([
+    [
+      'the same names in the same order',
+      [
+        ['cat', 'dog'],
+        ['cat', 'dog'],
+      ],
+      ['dog', 'cat'],
+    ],
+    [
+      'no names, where the order is that of the data',
+      [
+        ['0', '1'],
+        ['dog', 'cat'],
+      ],
+      ['dog', 'cat'],
+    ],
+  ])('lets %s pass', (_, lists, data) => {
+    expect(() => checkSameClassNumbers(models(...lists), dataset(data))).not.toThrow();
+  });
+
+  it.each([
+    [
+      'the same names in another order',
+      [
+        ['cat', 'dog'],
+        ['dog', 'cat'],
+      ],
+      ['dog', 'cat'],
+      /in different orders/,
+    ],
+    [
+      'no names, where the order is another',
+      [
+        ['0', '1'],
+        ['cat', 'dog'],
+      ],
+      ['dog', 'cat'],
+      /in different orders/,
+    ],
+    [
+      'another number of classes',
+      [
+        ['cat', 'dog'],
+        ['cat', 'dog', 'cow'],
+      ],
+      ['dog', 'cat'],
+      /2 and 3 classes apart/,
+    ],
+    [
+      'a third model',
+      [
+        ['a', 'b'],
+        ['a', 'b'],
+        ['b', 'a'],
+      ],
+      ['a', 'b'],
+      /in different orders/,
+    ],
+  ])('refuses %s', (_, lists, data, message) => {
+    expect(() => checkSameClassNumbers(models(...lists), dataset(data))).toThrow(message);
   });
 });

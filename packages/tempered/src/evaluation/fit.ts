@@ -1,7 +1,7 @@
 /** @file Whether a classifier and a data set speak of the same images and classes. */
 import type { Dataset } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
-import { checkClasses, type ModelDescription } from '../models/classifier.ts';
+import { type Classifier, checkClasses, type ModelDescription } from '../models/classifier.ts';
 
 /**
  * The data set with the labels of a model. Classes are matched by name, because their order differs between sources:
@@ -36,6 +36,34 @@ export function fitDataset(model: ModelDescription, dataset: Dataset): Dataset {
   }
   const order = `the model has no class names: its classes are taken to be those of ${dataset.name} in this order: ${listed(given)}`;
   return { ...dataset, classes, note: [dataset.note, order].filter(Boolean).join('; ') };
+}
+
+/**
+ * Refuses models that cannot be attacked for each other: labels are passed from one to the other as numbers.
+ *
+ * @throws UsageError when two models number the classes of the data set differently, or tell different numbers apart
+ */
+export function checkSameClassNumbers(classifiers: readonly Pick<Classifier, 'description'>[], dataset: Dataset): void {
+  const [first, ...others] = classifiers.map(({ description }) => description);
+  for (const other of others) {
+    const names = `'${first!.name}' (${listed(first!.classes)}) and '${other.name}' (${listed(other.classes)})`;
+    if (first!.classes.length !== other.classes.length)
+      throw new UsageError(
+        `${names} tell ${first!.classes.length} and ${other.classes.length} classes apart: adversarial images of one are no test of the other`,
+      );
+    const [numbers, otherNumbers] = [classNumbers(first!, dataset), classNumbers(other, dataset)];
+    if (numbers.join() !== otherNumbers.join())
+      throw new UsageError(
+        `${names} have the classes of ${dataset.name} in different orders: export both with the same order to attack one for the other`,
+      );
+  }
+}
+
+/** The number that a model gives to each class of a data set. */
+function classNumbers(model: ModelDescription, dataset: Dataset): Int32Array {
+  const images = { shape: [0, ...dataset.imageShape], data: new Float32Array() };
+  const oneOfEach: Dataset = { ...dataset, batch: (indices) => ({ images, labels: Int32Array.from(indices) }) };
+  return fitDataset(model, oneOfEach).batch(Uint32Array.from(dataset.classes.keys())).labels;
 }
 
 function relabelled(dataset: Dataset, classes: readonly string[], places: readonly number[]): Dataset {

@@ -107,6 +107,24 @@ describe('attackEach', () => {
     ]);
   });
 
+  it('goes through unsorted radii in order where it is told to end', async () => {
+    const options = { dataset, attacks: { pgd: pgd({ steps: 4 }) }, epsilons: [0.4, 0, 0.3, 0.2] };
+    const until = ({ rank }: { rank: readonly number[] }) => rank.every((above) => above > 0);
+    const radii = async (more: object) =>
+      (await attackEach(classifier(), { ...options, ...more })).underAttack.map(({ epsilon }) => epsilon);
+    expect(await radii({ until })).toEqual([0, 0.2, 0.3]);
+    expect(await radii({})).toEqual([0.4, 0, 0.3, 0.2]);
+  });
+
+  it('refuses a surrogate that numbers the classes otherwise', async () => {
+    const other = classifier();
+    const surrogate = new Classifier({ ...other.description, classes: ['light', 'dark'] }, runtime);
+    const attacks = { pgd: pgd() };
+    await expect(attackEach(other, { dataset, attacks, epsilons: [0.1], surrogate })).rejects.toThrow(
+      /in different orders/,
+    );
+  });
+
   it.each([
     ['no attack', {}, 'an evaluation needs an attack'],
     [

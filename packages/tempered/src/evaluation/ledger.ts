@@ -1,14 +1,15 @@
 /** @file What becomes of every single image of a data set under attack. */
-import { type Attack, isMinimal, normOf, perturb } from '../attacks/attack.ts';
+import { type Attack, isMinimal, perturb } from '../attacks/attack.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { UsageError } from '../errors.ts';
-import { defaultBatchSize } from '../models/batching.ts';
+import { formatEpsilon } from '../epsilon.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { argmaxRows, predictLogits, ranksOf } from '../models/predict.ts';
 import { checkEpsilon } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import type { Tensor } from '../tensor.ts';
-import { fitDataset } from './fit.ts';
+import { inBlocks } from './blocks.ts';
+import { checkSameClassNumbers, fitDataset } from './fit.ts';
+import { threatModelOf } from './threat-model.ts';
 
 export interface LedgerOptions extends Work {
   dataset: Dataset;
@@ -20,7 +21,7 @@ export interface LedgerOptions extends Work {
   batchSize?: number;
   /** Searches on this model instead: a transfer attack. */
   surrogate?: Classifier;
-  /** Leaves out the radii that follow one for which this holds. */
+  /** Goes through the radii from the smallest to the largest, and leaves out those after one for which this holds. */
   until?: (result: LedgerAtEpsilon) => boolean;
   /** Keeps the result of a piece of work under a name, or gives back what it kept there before: how evaluations resume. */
   remember?: <T>(name: string, compute: () => Promise<T>) => Promise<T>;
@@ -78,7 +79,8 @@ export interface LedgerAtEpsilon extends AttackedImages {
  * image counts as robust where no attack breaks it. Images that are wrong already are left as they are: the unperturbed
  * image lies in every ball.
  *
- * @throws UsageError for a negative ε, no attack, attacks of several threat models, or a data set that does not fit
+ * @throws UsageError for a negative ε, no attack, attacks of several threat models, a data set that does not fit, or a
+ *   surrogate that numbers the classes otherwise
  * @example
  * const ledger = await attackEach(classifier, { dataset, attacks: { pgd: pgd(), square: square() }, epsilons: [8 / 255] });
  */
@@ -86,10 +88,12 @@ export async function attackEach(
   classifier: Classifier,
   options: LedgerOptions & { onEpsilon?: (result: LedgerAtEpsilon, ledger: Ledger) => void },
 ): Promise<Ledger> {
-  const { epsilons, batchSize, signal, until, onEpsilon, remember = (_, compute) => compute() } = options;
+  const { batchSize, signal, until, onEpsilon, remember = (_, compute) => compute() } = options;
+  const epsilons = until ? options.epsilons.toSorted((a, b) => a - b) : options.epsilons;
   for (const epsilon of epsilons) checkEpsilon(epsilon);
   const attacks = Object.entries(options.attacks);
-  checkOneThreatModel(options.attacks);
+  threatModelOf(options.attacks);
+  if (options.surrogate) checkSameClassNumbers([classifier, options.surrogate], options.dataset);
   const dataset = fitDataset(classifier.description, options.dataset);
   const { labels, ...natural } = await remember('natural', () => judgeEach(classifier, dataset, { signal, batchSize }));
   const context = { ...options, dataset, labels, natural };
@@ -118,19 +122,6 @@ export async function attackEach(
   return { labels, natural, underAttack };
 }
 
-/** A worst case over attacks means something within one threat model only. */
-function checkOneThreatModel(attacks: Readonly<Record<string, Attack>>): void {
-  const [first, ...rest] = Object.entries(attacks).map(([name, attack]) => ({ name, model: threatModelOf(attack) }));
-  if (first === undefined) throw new UsageError('an evaluation needs an attack');
-  const other = rest.find(({ model }) => model !== first.model);
-  if (other)
-    throw new UsageError(
-      `'${first.name}' (${first.model}) and '${other.name}' (${other.model}) are attacks of different threat models: evaluate them one by one`,
-    );
-}
-
-const threatModelOf = (attack: Attack): string => normOf(attack) ?? attack.name;
-
 const untouched = (natural: Judged): AttackedImages => ({
   ...natural,
   distance: natural.rank.map(() => 0),
@@ -157,9 +148,7 @@ async function attackAt(
     return { ...lists, distance: [...distance], survivesRounding: [...survivesRounding] };
   });
   const spent = epsilons.map(() => ({ zeroGradients: 0, forwards: 0, gradients: 0 }));
-  let done = 0;
-  for (const imageNumbers of blocks(right, blockSize(classifier, batchSize))) {
-    const part = dataset.batch(imageNumbers);
+  for (const { imageNumbers, before, total, ...part } of inBlocks(classifier, { dataset, batchSize, numbers: right })) {
     const found = await perturb(classifier, attacks[name]!, {
       ...part,
       imageNumbers,
@@ -173,8 +162,8 @@ async function attackAt(
         ((progress) =>
           onProgress({
             ...progress,
-            done: done + Math.floor((imageNumbers.length * progress.done) / progress.total),
-            total: right.length,
+            done: before + Math.floor((imageNumbers.length * progress.done) / progress.total),
+            total,
           })),
     });
     for (const [at, perturbed] of found.entries()) {
@@ -184,7 +173,6 @@ async function attackAt(
       for (const cost of ['zeroGradients', 'forwards', 'gradients'] as const) spent[at]![cost] += perturbed[cost];
       await onAttacked?.({ ...part, ...perturbed, attack: name, epsilon: epsilons[at]!, imageNumbers });
     }
-    done += imageNumbers.length;
   }
   const seconds = (performance.now() - started) / 1000;
   return results.map((lists, at) => ({ ...lists, ...spent[at]!, seconds }));
@@ -233,7 +221,7 @@ function progressOf(
   pieces: number,
 ): Work['onProgress'] {
   if (onProgress === undefined) return undefined;
-  const stage = `${name} at ${Number(epsilon.toPrecision(3))}`;
+  const stage = `${name} at ${formatEpsilon(epsilon)}`;
   return ({ done, total, ...progress }) =>
     onProgress({ ...progress, stage, done: index * total + done, total: pieces * total });
 }
@@ -247,16 +235,12 @@ export async function judgeEach(
   const labels: number[] = [];
   const predictions: number[] = [];
   const rank: number[] = [];
-  const all = Uint32Array.from({ length: dataset.count }, (_, i) => i);
-  for (const imageNumbers of blocks(all, blockSize(classifier, batchSize))) {
-    const part = dataset.batch(imageNumbers);
-    const start = labels.length;
+  for (const { imageNumbers, before, total, ...part } of inBlocks(classifier, { dataset, batchSize })) {
     const logits = await predictLogits(classifier, part.images, {
       imageNumbers,
       signal,
       batchSize,
-      onProgress:
-        onProgress && ((progress) => onProgress({ ...progress, done: start + progress.done, total: all.length })),
+      onProgress: onProgress && ((progress) => onProgress({ ...progress, done: before + progress.done, total })),
     });
     labels.push(...part.labels);
     predictions.push(...argmaxRows(logits));
@@ -279,16 +263,4 @@ export function ledgerCsv({ labels, natural, underAttack }: Ledger): string {
   );
   const heading = 'image,label,natural,epsilon,attack,prediction,distance,survives_rounding';
   return `${[heading, ...lines].join('\n')}\n`;
-}
-
-/** Images that are turned into floats at a time: a data set keeps them as bytes, and may be large. */
-const blockSize = ({ description }: Classifier, batchSize = defaultBatchSize(description)): number => 20 * batchSize;
-
-/** Parts of almost equal length: a short last one would need programs of its own. */
-function* blocks(indices: Uint32Array, most: number): Generator<Uint32Array> {
-  const parts = Math.ceil(indices.length / most);
-  for (let part = 0; part < parts; part++) {
-    const [start, end] = [part, part + 1].map((k) => Math.round((k * indices.length) / parts));
-    yield indices.subarray(start, end);
-  }
 }

@@ -1,11 +1,13 @@
 /** @file How far interpretation maps keep their order under an attack on them. */
 import { type MapAttack, perturbMaps } from '../attacks/explanations/map-attack.ts';
 import type { Dataset } from '../data/dataset.ts';
+import { formatEpsilon } from '../epsilon.ts';
 import type { Classifier } from '../models/classifier.ts';
 import type { Work } from '../progress.ts';
 import { kendallTau, topIntersection } from '../rank-correlation.ts';
-import { estimateMean, type MeanEstimate } from '../statistics.ts';
+import { estimateMean } from '../statistics.ts';
 import { rows } from '../tensor.ts';
+import { inBlocks } from './blocks.ts';
 import { fitDataset } from './fit.ts';
 
 export interface MapStabilityOptions extends Work {
@@ -26,9 +28,17 @@ export interface MapStability {
   readonly kept: number;
   readonly count: number;
   /** Kendall's τ-b between the map of the true class before and after, mean over the kept images; null where none is. */
-  readonly kendallTau: MeanEstimate | null;
+  readonly kendallTau: MeanOverImages | null;
   /** Share of the k largest positions that are the same, mean over the kept images. */
-  readonly topIntersection: MeanEstimate | null;
+  readonly topIntersection: MeanOverImages | null;
+}
+
+/** With the interval of the normal approximation, which a single image does not give: its spread is not known. */
+export interface MeanOverImages {
+  readonly mean: number;
+  readonly standardError?: number;
+  readonly lower?: number;
+  readonly upper?: number;
 }
 
 /**
@@ -42,35 +52,38 @@ export async function mapStability(
   { attack, epsilons, seed, batchSize, k = 8, signal, onProgress, ...options }: MapStabilityOptions,
 ): Promise<MapStability[]> {
   const dataset = fitDataset(classifier.description, options.dataset);
-  const imageNumbers = Uint32Array.from({ length: dataset.count }, (_, i) => i);
-  const { images, labels } = dataset.batch(imageNumbers);
   const results: MapStability[] = [];
   for (const [index, epsilon] of epsilons.entries()) {
-    const { before, after, natural, predictions } = await perturbMaps(classifier, attack, {
-      ...{ images, labels, epsilon, imageNumbers, seed, batchSize, signal },
-      onProgress:
-        onProgress &&
-        ((progress) =>
-          onProgress({
-            ...progress,
-            stage: `${attack.name} at ${Number(epsilon.toPrecision(3))}`,
-            done: index * progress.total + progress.done,
-            total: epsilons.length * progress.total,
-          })),
-    });
-    const kept = [...imageNumbers].filter((i) => natural[i] === predictions[i]);
-    const row = (maps: typeof before, i: number) => rows(maps, i, i + 1).data;
-    const mean = (of: (i: number) => number) => {
-      const values = kept.map(of).filter((value) => !Number.isNaN(value));
-      return values.length === 0 ? null : estimateMean(values);
-    };
-    results.push({
-      epsilon,
-      kept: kept.length,
-      count: dataset.count,
-      kendallTau: mean((i) => kendallTau(row(before, i), row(after, i))),
-      topIntersection: mean((i) => topIntersection(row(before, i), row(after, i), k)),
-    });
+    const [taus, shares]: [number[], number[]] = [[], []];
+    for (const { imageNumbers, before: start, total, ...part } of inBlocks(classifier, { dataset, batchSize })) {
+      const { before, after, natural, predictions } = await perturbMaps(classifier, attack, {
+        ...{ ...part, epsilon, imageNumbers, seed, batchSize, signal },
+        onProgress:
+          onProgress &&
+          ((progress) =>
+            onProgress({
+              ...progress,
+              stage: `${attack.name} at ${formatEpsilon(epsilon)}`,
+              done: index * total + start + Math.floor((imageNumbers.length * progress.done) / progress.total),
+              total: epsilons.length * total,
+            })),
+      });
+      const row = (maps: typeof before, i: number) => rows(maps, i, i + 1).data;
+      for (const i of imageNumbers.keys()) {
+        if (natural[i] !== predictions[i]) continue;
+        taus.push(kendallTau(row(before, i), row(after, i)));
+        shares.push(topIntersection(row(before, i), row(after, i), k));
+      }
+    }
+    const [kendall, top] = [meanOf(taus), meanOf(shares)];
+    results.push({ epsilon, kept: taus.length, count: dataset.count, kendallTau: kendall, topIntersection: top });
   }
   return results;
+}
+
+/** Maps of one value everywhere have no order to keep. */
+function meanOf(values: readonly number[]): MeanOverImages | null {
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return null;
+  return known.length === 1 ? { mean: known[0]! } : estimateMean(known);
 }

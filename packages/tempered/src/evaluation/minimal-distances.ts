@@ -6,16 +6,17 @@ import { UsageError } from '../errors.ts';
 import type { Classifier } from '../models/classifier.ts';
 import type { Norm } from '../optimize/ball.ts';
 import type { Work } from '../progress.ts';
+import { inBlocks } from './blocks.ts';
 import { fitDataset } from './fit.ts';
 
 export interface MinimalDistances {
   readonly norm: Norm | undefined;
-  /** Smallest perturbation found for each image, in pixel units: 0 where it is wrong already, Infinity where none was found. */
+  /** Smallest perturbation found for each image, in pixel units: 0 where it is wrong already, Infinity (in JSON null) where none was found. */
   readonly distances: readonly number[];
   /** Of the images that are right without attack: how many, and for how many something was found. */
   readonly attacked: number;
   readonly found: number;
-  /** By nearest rank over the attacked images; Infinity where nothing was found for so many, NaN when none was attacked. */
+  /** By nearest rank over the attacked images; Infinity (in JSON null) where nothing was found for so many, NaN (null) when none was attacked. */
   readonly quantiles: Readonly<Record<'p5' | 'p25' | 'median' | 'p75' | 'p95', number>>;
 }
 
@@ -35,10 +36,21 @@ export async function minimalDistances(
       `'${attack.name}' searches inside a given ball: for smallest perturbations wrap it in minimalEpsilon, or take DeepFool, FAB, DDN or FMN`,
     );
   const dataset = fitDataset(classifier.description, options.dataset);
-  const all = Uint32Array.from({ length: dataset.count }, (_, i) => i);
-  const work = { imageNumbers: all, seed, batchSize, signal, onProgress };
-  const { distance, success } = await perturb(classifier, attack, { ...dataset.batch(all), ...work });
-  const distances = Array.from(distance, (d, i) => (success[i] === 1 ? d : Number.POSITIVE_INFINITY));
+  const distances: number[] = [];
+  for (const { imageNumbers, before, total, ...part } of inBlocks(classifier, { dataset, batchSize })) {
+    const { distance, success } = await perturb(classifier, attack, {
+      ...{ ...part, imageNumbers, seed, batchSize, signal },
+      onProgress:
+        onProgress &&
+        ((progress) =>
+          onProgress({
+            ...progress,
+            done: before + Math.floor((imageNumbers.length * progress.done) / progress.total),
+            total,
+          })),
+    });
+    distances.push(...Array.from(distance, (d, i) => (success[i] === 1 ? d : Number.POSITIVE_INFINITY)));
+  }
   return { norm: normOf(attack), distances, ...summary(distances) };
 }
 

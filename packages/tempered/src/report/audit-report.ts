@@ -160,7 +160,7 @@ const verdictOf = ({ verdict }: HonestyCheck): Html =>
 
 function exampleSection({ examples, exampleAttack }: AuditResult, numbering: Numbering): Html {
   if (examples.length === 0) return html``;
-  const { epsilon: size, amplify } = exampleAttack;
+  const { name, epsilon: size, amplify } = exampleAttack;
   return html`<h2>What the model looks at</h2>
 <p>An attribution gives every pixel its share in the model’s output for the image’s true class: above for the image, below for the same image under
 attack.</p>
@@ -171,7 +171,8 @@ ${figureOf({
     (example, i) =>
       html`<div class="example"><h3>Image ${i + 1} · ${example.label}</h3>${exampleGrid(example, amplify)}</div>`,
   )}`,
-  caption: html`Images that the model classifies right, one a class, natural and attacked at ε = ${epsilon(size)}. Below each image stands what the model
+  caption: html`Images that the model classifies right, one a class, natural and attacked
+by ${name} at ε = ${epsilon(size)}. Below each image stands what the model
 takes it for (<b class="wrong">in red</b> when wrong) and its probability; below each map the value of the strongest colour and the share of its
 mass that speaks for the class. Maps share their colours, not their scale.`,
 })}`;

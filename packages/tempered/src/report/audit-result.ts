@@ -17,6 +17,7 @@ export interface AuditResult {
     readonly preprocessing: string;
   };
   readonly dataset: { readonly name: string; readonly split: string; readonly count: number; readonly note?: string };
+  /** Of the balls that attacks keep to, or the attack whose strength ε is. */
   readonly norm: string;
   /** By the name they have in the evaluation: in words. */
   readonly attacks: Readonly<Record<string, string>>;
@@ -25,8 +26,8 @@ export interface AuditResult {
   /** What hides the model's weak points from gradient attacks and what was done about it; empty for most models. */
   readonly masks: readonly string[];
   readonly checks: readonly HonestyCheck[];
-  /** ε of the adversarial examples, and by how much their perturbation is enlarged in the pictures. */
-  readonly exampleAttack: { readonly epsilon: number; readonly amplify: number };
+  /** The attack that made the adversarial examples, its ε, and by how much perturbations are enlarged in the pictures. */
+  readonly exampleAttack: { readonly name: string; readonly epsilon: number; readonly amplify: number };
   readonly examples: readonly AuditExample[];
   readonly protocol: readonly { readonly name: string; readonly value: string }[];
   readonly versions: Readonly<Record<string, string>>;

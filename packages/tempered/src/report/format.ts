@@ -1,4 +1,7 @@
 /** @file Numbers as people read them: one way for the whole report. */
+import { formatEpsilon as epsilon, greyLevels } from '../epsilon.ts';
+
+export { epsilon };
 
 /** 0.9411 → "94.1%". */
 export const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
@@ -38,19 +41,6 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
 }
 
-/** k when ε = k/255 and ε is not simply a short decimal such as 0.2 (which happens to be 51/255). */
-function levels(epsilon: number): number | undefined {
-  const k = Math.round(epsilon * 255);
-  const isShort = Math.abs(epsilon * 100 - Math.round(epsilon * 100)) < 1e-6;
-  return Math.abs(epsilon * 255 - k) < 1e-4 && (k === 0 || !isShort) ? k : undefined;
-}
-
-/** 0.031372… → "8/255"; 0.3 → "0.3". */
-export function epsilon(value: number): string {
-  const k = levels(value);
-  return k === undefined || k === 0 ? String(Number(value.toPrecision(4))) : `${k}/255`;
-}
-
 /** ε below each other in a column: decimals are padded to the same length so that their points align. */
 export function epsilonColumn(values: readonly number[]): string[] {
   const decimals = Math.max(0, ...values.map((value) => epsilon(value).split('.')[1]?.length ?? 0));
@@ -59,7 +49,7 @@ export function epsilonColumn(values: readonly number[]): string[] {
 
 /** How to label an axis of these ε: in units of 1/255 when all of them are whole multiples, otherwise as they are. */
 export function epsilonScale(values: readonly number[]): { unit: string; label: (value: number) => string } {
-  const whole = values.some((value) => value > 0) && values.every((value) => levels(value) !== undefined);
+  const whole = values.some((value) => value > 0) && values.every((value) => greyLevels(value) !== undefined);
   return whole
     ? { unit: '1/255', label: (value) => String(Math.round(value * 255)) }
     : { unit: '', label: (value) => String(Number(value.toPrecision(4))) };

@@ -27,7 +27,7 @@ export interface TrainingLog {
  * @throws DataError when `metrics.jsonl` is no log
  */
 export async function openTrainingLog(run: Run, tags: Readonly<Record<string, string>> = {}): Promise<TrainingLog> {
-  let rows = await readRows(run.path('metrics.jsonl'));
+  let rows = await readTrainingRows(run.path('metrics.jsonl'));
   const started = Math.floor(Date.parse(run.manifest.startedAt) / 1000);
   return {
     get rows() {
@@ -49,7 +49,12 @@ function eventOf({ epoch, finishedAt, ...figures }: LogRow, tags: Readonly<Recor
   return { step: epoch, time: Date.parse(finishedAt) / 1000, scalars };
 }
 
-async function readRows(path: string): Promise<readonly LogRow[]> {
+/**
+ * The rows of a `metrics.jsonl`; none when there is no such file.
+ *
+ * @throws DataError when it is no log
+ */
+export async function readTrainingRows(path: string): Promise<readonly LogRow[]> {
   const bytes = await readIfThere(path);
   const lines = new TextDecoder().decode(bytes).split('\n').filter(Boolean);
   return lines.map((line, i) => {

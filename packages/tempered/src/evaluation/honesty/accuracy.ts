@@ -1,4 +1,5 @@
 /** @file C1 and C17: what stands beside a robust accuracy. */
+import { formatEpsilon } from '../../epsilon.ts';
 import { normalQuantile } from '../../random.ts';
 import type { Interval } from '../../statistics.ts';
 import type { Ledger } from '../ledger.ts';
@@ -8,17 +9,23 @@ import { check, type HonestyCheck, ofCount, percent } from './check.ts';
 export const correctIn = ({ rank }: { readonly rank: readonly number[] }): number =>
   rank.filter((above) => above === 0).length;
 
+/** Accuracy is told from guessing by twice the standard error that guessing would have. */
 export function cleanAccuracy({ labels, natural, underAttack }: Ledger, classes: number): HonestyCheck {
+  const count = labels.length;
+  if (count === 0) return check('C1', 'not applicable', 'no image was evaluated');
   const right = correctIn(natural);
-  const share = right / labels.length;
+  const share = right / count;
   const robust = underAttack
     .filter(({ epsilon }) => epsilon > 0)
-    .map((found) => `${percent(correctIn(found) / labels.length)} at ${Number(found.epsilon.toPrecision(3))}`);
-  const evidence = `clean ${percent(share)} (${ofCount(right, labels.length)}), robust ${robust.join(', ') || 'not measured'}; success rates count the ${right} images that are right without attack`;
-  const data = { right, count: labels.length };
-  if (share > 1 / classes + 2 / Math.sqrt(labels.length)) return check('C1', 'pass', evidence, { data });
-  return check('C1', share <= 1 / classes ? 'fail' : 'warn', evidence, {
-    advice: `clean accuracy is near chance (${percent(1 / classes)}): check preprocessing (mean and std), the order of the classes and the data set`,
+    .map((found) => `${percent(correctIn(found) / count)} at ${formatEpsilon(found.epsilon)}`);
+  const evidence = `clean ${percent(share)} (${ofCount(right, count)}), robust ${robust.join(', ') || 'not measured'}; success rates count the ${right} images that are right without attack`;
+  const data = { right, count };
+  const chance = 1 / classes;
+  const reach = 2 * Math.sqrt((chance * (1 - chance)) / count);
+  if (share > chance + reach) return check('C1', 'pass', evidence, { data });
+  const where = share < chance - reach ? 'below' : 'near';
+  return check('C1', share <= chance ? 'fail' : 'warn', evidence, {
+    advice: `clean accuracy is ${where} chance (${percent(chance)} ± ${percent(reach)}): check preprocessing (mean and std), the order of the classes and the data set`,
     data,
   });
 }
@@ -38,6 +45,7 @@ const WIDEST = 0.05;
 
 export function enoughImages({ labels, natural, underAttack }: Ledger): HonestyCheck {
   const count = labels.length;
+  if (count === 0) return check('C17', 'not applicable', 'no image was evaluated');
   const intervals = [natural, ...underAttack].map((judged) => wilson(correctIn(judged), count));
   const reach = Math.max(...intervals.map(({ lower, upper }) => (upper - lower) / 2));
   const evidence = `${count} images: the widest 95 % interval (Wilson) is ± ${percent(reach)}`;

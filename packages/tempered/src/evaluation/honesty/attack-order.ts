@@ -47,27 +47,26 @@ export function manyStepsBeatOne(attempts: readonly BrokenImages[]): HonestyChec
 export function strongerBreakMore(attempts: readonly BrokenImages[]): HonestyCheck {
   const kinds = KINDS.filter((kind) => kind !== 'single-step' && attempts.some((each) => each.kind === kind));
   if (kinds.length < 2) return check('C6', 'not applicable', 'attacks of one kind only were run');
-  const examples = kinds.slice(1).flatMap((kind, k) => {
+  const additions = kinds.slice(1).flatMap((kind, k) => {
     const stronger = attempts.filter((each) => kinds.slice(0, k + 1).includes(each.kind));
-    return attempts
-      .filter((each) => each.kind === kind)
-      .flatMap((weaker) => missedBy(stronger, [weaker]).map((image) => ({ image, attack: weaker.attack })));
+    return attempts.filter((each) => each.kind === kind).map((weaker) => addedBy(weaker, stronger));
   });
+  const examples = additions.flatMap(({ attack, found }) => found.map((image) => ({ image, attack })));
   const compared = kinds.map((kind) => {
     const images = new Set(attempts.filter((each) => each.kind === kind).flatMap((each) => each.tried)).size;
     return `${kind} (${images} images)`;
   });
   const evidence = `compared ${compared.join(' > ')}`;
-  if (examples.length === 0) return check('C6', 'pass', `${evidence}: no counter-example`);
-  const images = new Set(examples.map(({ image }) => image)).size;
-  const tried = new Set(attempts.flatMap((each) => each.tried)).size;
+  if (examples.length === 0) return check('C6', 'pass', `${evidence}: no counter-example`, { data: { additions } });
+  const isMore = additions.some(({ found, share }) => found.length > 1 && share > 0.01);
+  const counts = additions.filter(({ found }) => found.length > 0).map(inWords);
   return check(
     'C6',
-    images > tolerated(tried) ? 'fail' : 'warn',
-    `${evidence}: a weaker attack alone breaks ${listed(examples.map(({ image, attack }) => `image ${image} (${attack})`))}`,
+    isMore ? 'fail' : 'warn',
+    `${evidence}; ${counts.join('; ')}: ${listed(examples.map(({ image, attack }) => `image ${image} (${attack})`))}`,
     {
       advice: 'the gradient attack misses what is there: take more steps, restarts and other losses',
-      data: { examples },
+      data: { examples, additions },
     },
   );
 }
@@ -80,22 +79,48 @@ export function gradientFreeFindNothing(attempts: readonly BrokenImages[]): Hone
   const guided = attempts.filter(({ kind }) => !isGradientFree(kind));
   if (free.length === 0 || guided.length === 0)
     return check('C16', 'not applicable', 'there is no pair of attacks with and without gradients');
-  const examples = missedBy(guided, free);
-  const tried = new Set(guided.flatMap((each) => each.tried)).size;
-  const share = examples.length / tried;
-  const evidence = `${listed(free.map(({ attack }) => attack))} lower accuracy by another ${percent(share)} (${ofCount(examples.length, tried)} images)`;
-  if (share <= UNRELIABLE) return check('C16', 'pass', evidence);
-  return check('C16', 'fail', `unreliable: ${evidence}`, {
-    advice:
-      'gradients are masked, or the gradient attack is too weak: see C7 to C10, and count the gradient-free attack in',
-    data: { examples },
-  });
+  const additions = free.map((each) => addedBy(each, guided));
+  const share = Math.max(...additions.map((each) => each.share));
+  const evidence = additions.map(inWords).join('; ');
+  if (share <= UNRELIABLE) return check('C16', 'pass', evidence, { data: { additions } });
+  return check(
+    'C16',
+    'fail',
+    `unreliable: ${evidence}; on all images that are right, that would be another ${percent(share)}`,
+    {
+      advice:
+        'gradients are masked, or the gradient attack is too weak: see C7 to C10, and count the gradient-free attack in',
+      data: { additions },
+    },
+  );
 }
+
+/** What a weaker attack breaks of the images that stronger ones left standing. */
+interface Addition {
+  readonly attack: string;
+  readonly found: readonly number[];
+  /** Standing images that it was tried on, often a few; all that stand, and all that stronger attacks were tried on. */
+  readonly tried: number;
+  readonly standing: number;
+  readonly count: number;
+  /** Of all images, what it would break if it were tried on all that stand. */
+  readonly share: number;
+}
+
+function addedBy(weaker: BrokenImages, stronger: readonly BrokenImages[]): Addition {
+  const all = new Set(stronger.flatMap((each) => each.tried));
+  const broken = new Set(stronger.flatMap((each) => each.broken));
+  const stands = (i: number) => all.has(i) && !broken.has(i);
+  const found = weaker.broken.filter(stands).sort((a, b) => a - b);
+  const [tried, standing, count] = [weaker.tried.filter(stands).length, [...all].filter(stands).length, all.size];
+  const share = tried === 0 ? 0 : (found.length / tried) * (standing / count);
+  return { attack: weaker.attack, found, tried, standing, count, share };
+}
+
+const inWords = ({ attack, found, tried, standing, count }: Addition): string =>
+  `'${attack}' breaks ${found.length} of the ${tried} images that it was tried on and stronger attacks left standing (${ofCount(standing, count)} stand)`;
 
 /** Images that some of `weaker` broke, and none of `stronger`, which tried them. */
 function missedBy(stronger: readonly BrokenImages[], weaker: readonly BrokenImages[]): number[] {
-  const tried = new Set(stronger.flatMap((each) => each.tried));
-  const broken = new Set(stronger.flatMap((each) => each.broken));
-  const missed = new Set(weaker.flatMap((each) => each.broken).filter((i) => tried.has(i) && !broken.has(i)));
-  return [...missed].sort((a, b) => a - b);
+  return [...new Set(weaker.flatMap((each) => addedBy(each, stronger).found))].sort((a, b) => a - b);
 }

@@ -1,18 +1,18 @@
 /** @file Every check on one evaluation. */
-import { type Attack, normOf } from '../../attacks/attack.ts';
+import type { Attack } from '../../attacks/attack.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Classifier } from '../../models/classifier.ts';
 import { predictLogits } from '../../models/predict.ts';
-import type { Norm } from '../../optimize/ball.ts';
 import type { Work } from '../../progress.ts';
 import type { Tensor } from '../../tensor.ts';
 import { fitDataset } from '../fit.ts';
 import type { Ledger, LedgerAtEpsilon } from '../ledger.ts';
+import { threatModelOf } from '../threat-model.ts';
 import { cleanAccuracy, correctIn, enoughImages } from './accuracy.ts';
 import { type AttackKind, kindOf } from './attack-kinds.ts';
 import { brokenBy, gradientFreeFindNothing, manyStepsBeatOne, strongerBreakMore } from './attack-order.ts';
 import { check, type HonestyCheck } from './check.ts';
-import { hasConverged } from './convergence.ts';
+import { hasConverged, whyNotDoubled } from './convergence.ts';
 import { breaksUnbounded, fallingCurve } from './curve.ts';
 import { measureRepeats, predictionsRepeat } from './determinism.ts';
 import { repairedAttack, steadied } from './evaluate-with-repair.ts';
@@ -52,7 +52,7 @@ export interface HonestyOptions extends Work {
  * defences ask for (Carlini et al. 2019; Croce & Hein 2020; Pintor et al. 2022). Most are read from the ledger; the rest
  * is measured on the first images that the model gets right, at the ε where about half of them still stand.
  *
- * @throws UsageError when the data do not fit the classifier
+ * @throws UsageError when the data do not fit the classifier, or the attacks are of several threat models
  * @example
  * const evaluated = await evaluateWithRepair(classifier, { dataset, attacks, epsilons });
  * const checks = await checkHonesty(classifier, { dataset, attacks, evaluated });
@@ -66,10 +66,11 @@ export async function checkHonesty(classifier: Classifier, options: HonestyOptio
   const right = ledger.labels.flatMap((_, i) => (ledger.natural.rank[i] === 0 ? [i] : []));
   const sampled = right.slice(0, most);
   const at = mostTelling(ledger);
-  const norm = commonNorm(attacks);
+  const { norm } = threatModelOf(attacks);
   const kind = (name: string): AttackKind =>
     transferred.includes(name) ? 'transfer' : kindOf(attacks[name.replace(/, repaired$/, '')] ?? attacks[name]!);
   const attempts = at === undefined ? [] : brokenBy(ledger, at.epsilon, kind);
+  const main = strongest(options, attempts);
   const probes =
     at && norm && sampled.length > 0
       ? await probeRepaired(classifier, search, {
@@ -79,7 +80,7 @@ export async function checkHonesty(classifier: Classifier, options: HonestyOptio
           standing: right.filter((i) => at.rank[i] === 0),
           norm,
           epsilon: at.epsilon,
-          main: strongest(options, attempts),
+          main,
           queries: options.queries ?? Math.max(20_000, at.forwards + 2 * at.gradients),
         })
       : undefined;
@@ -91,15 +92,19 @@ export async function checkHonesty(classifier: Classifier, options: HonestyOptio
     fallingCurve(ledger, classes),
     breaksUnbounded(ledger, classes, norm, probes?.unbounded),
     manyStepsBeatOne(all),
-    hasConverged(probes?.doubled),
+    hasConverged(
+      probes?.doubled ?? {
+        whyNot: whyNotDoubled(main?.attack, norm, sampled.length) ?? 'nothing was measured above ε = 0',
+      },
+    ),
     strongerBreakMore(all),
     lossesAgree(search, probes?.losses),
     gradientsTellTheTruth(search),
     ...(await measuredOnSample(classifier, sample, search, correctIn(ledger.natural) / ledger.labels.length)),
-    returnsWhatItFound(probes?.kept),
+    returnsWhatItFound(attacks, probes?.kept),
     bothGoals(attacks, classes),
     worstOfEachImage(ledger),
-    keepsToBounds(ledger),
+    keepsToBounds(ledger, norm),
     gradientFreeFindNothing(all),
     enoughImages(ledger),
     catastrophicOverfitting(training),
@@ -177,11 +182,6 @@ function mostTelling({ natural, underAttack }: Ledger): LedgerAtEpsilon | undefi
         best === undefined || Math.abs(correctIn(found) - half) < Math.abs(correctIn(best) - half) ? found : best,
       undefined,
     );
-}
-
-function commonNorm(attacks: Readonly<Record<string, Attack>>): Norm | undefined {
-  const norms = new Set(Object.values(attacks).map(normOf));
-  return norms.size === 1 ? [...norms][0] : undefined;
 }
 
 /** The attack with gradients that broke most; as it was repaired, if it was. */

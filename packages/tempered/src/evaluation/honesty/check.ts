@@ -1,5 +1,21 @@
 /** @file What an honesty check says. Numbers and titles follow "On Evaluating Adversarial Robustness" (Carlini et al. 2019), AutoAttack's flags and Pintor et al. 2022. */
 
+// Where each check is written:
+//   accuracy.ts             C1 clean accuracy            C17 enough images
+//   curve.ts                C2 falling curve             C3 unbounded attack
+//   attack-order.ts         C4 many steps beat one       C6 stronger beat weaker     C16 gradient-free find nothing
+//   convergence.ts          C5 twice the effort
+//   losses.ts               C7 losses agree
+//   truthful-gradients.ts   C8 gradients
+//   determinism.ts          C9 predictions repeat
+//   graph-checks.ts         C10 nodes                    C11 outputs and inputs      C22 adaptive attacks
+//   returned.ts             C12 iterates kept            C15 bounds
+//   worst-case.ts           C13 both goals               C14 image by image
+//   training-checks.ts      C19 catastrophic, C20 robust overfitting
+//   record.ts               C21 record
+// check-honesty.ts runs them all; probes.ts makes the attacks that some of them need; masks.ts looks for what hides
+// gradients. C18 compares with certified bounds, of which there are none here.
+
 export type Verdict = 'pass' | 'warn' | 'fail' | 'not applicable';
 
 const TITLES = {

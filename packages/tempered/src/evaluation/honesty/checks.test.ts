@@ -1,12 +1,17 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Attack } from '../../attacks/attack.ts';
+import { autoAttack } from '../../attacks/auto-attack.ts';
+import { autoPgd } from '../../attacks/auto-pgd.ts';
+import { deepFool } from '../../attacks/deep-fool.ts';
+import { fab } from '../../attacks/fab.ts';
 import { fgsm } from '../../attacks/fgsm.ts';
 import { miFgsm } from '../../attacks/momentum.ts';
 import { noise } from '../../attacks/noise.ts';
-import { pgd } from '../../attacks/pgd.ts';
+import { bim, pgd } from '../../attacks/pgd.ts';
 import { restarts } from '../../attacks/restarts.ts';
 import { square } from '../../attacks/square.ts';
 import { targeted } from '../../attacks/targeted.ts';
+import { elastic } from '../../attacks/unforeseen/elastic.ts';
 import { worstCase } from '../../attacks/worst-case.ts';
 import type { GraphInspection } from '../../models/inspect-graph.ts';
 import type { AttackedImages, Ledger } from '../ledger.ts';
@@ -14,7 +19,7 @@ import { cleanAccuracy, enoughImages, wilson } from './accuracy.ts';
 import { isTargeted, isUntargeted, kindOf } from './attack-kinds.ts';
 import { type BrokenImages, gradientFreeFindNothing, manyStepsBeatOne, strongerBreakMore } from './attack-order.ts';
 import type { Verdict } from './check.ts';
-import { doubledEffort, hasConverged } from './convergence.ts';
+import { doubledEffort, hasConverged, whyNotDoubled } from './convergence.ts';
 import { breaksUnbounded, fallingCurve } from './curve.ts';
 import { predictionsRepeat } from './determinism.ts';
 import { repairedAttack } from './evaluate-with-repair.ts';
@@ -73,6 +78,31 @@ describe('C1 and C17', () => {
     [60, 'warn'],
   ])('%d of 100 right between two classes: %s', (right, verdict) => {
     expect(cleanAccuracy(ledgerOf(standing(100, right), []), 2).verdict).toBe(verdict);
+  });
+
+  it.each<[number, number, number, Verdict]>([
+    [7, 10, 10, 'pass'],
+    [2, 10, 10, 'warn'],
+    [1, 10, 10, 'fail'],
+    [0, 0, 10, 'not applicable'],
+  ])('%d of %d right among %d classes: %s', (right, count, classes, verdict) => {
+    const found = cleanAccuracy(ledgerOf(standing(count, right), [], classes), classes);
+    expect(found.verdict).toBe(verdict);
+    expect(found.evidence).not.toContain('NaN');
+  });
+
+  it('accuracy below chance is told from accuracy near it', () => {
+    expect(cleanAccuracy(ledgerOf(standing(100, 30), []), 2).advice).toContain('below chance (50 % ± 10 %)');
+    expect(cleanAccuracy(ledgerOf(standing(100, 45), []), 2).advice).toContain('near chance');
+  });
+
+  it('ε is written in grey levels where it is a whole number of them', () => {
+    const found = [1 / 255, 0.3].map((epsilon) => ({ epsilon, by: { pgd: ones(4) } }));
+    expect(cleanAccuracy(ledgerOf(ones(4), found), 2).evidence).toContain('100 % at 1/255, 100 % at 0.3');
+  });
+
+  it('no image is no interval', () => {
+    expect(enoughImages(ledgerOf([], [])).verdict).toBe('not applicable');
   });
 
   it('the Wilson interval of 8 in 10 is that of R’s prop.test without correction, and [0, 0.278] for none', () => {
@@ -152,6 +182,26 @@ describe('C4, C6 and C16', () => {
     expect(gradientFreeFindNothing(attempts).verdict).toBe(c16);
   });
 
+  it('weighs what an attack breaks by the images that it was tried on and the share that stands', () => {
+    const half = { ...many, broken: tried.slice(0, 150) };
+    const few = (...broken: number[]) => ({ ...by('square', 'scores', ...broken), tried: [10, 150, 151, 152, 153] });
+    // 1 of the 4 that stand and were tried, of 150 standing in 300: an eighth of all.
+    const found = gradientFreeFindNothing([half, few(10, 152)]);
+    expect(found.data).toMatchObject({
+      additions: [{ found: [152], tried: 4, standing: 150, count: 300, share: 1 / 8 }],
+    });
+    expect(found.evidence).toContain("'square' breaks 1 of the 4 images");
+    expect(found.evidence).toContain('150 of 300 stand');
+    expect(found.evidence).toContain('another 12.5 %');
+    expect(strongerBreakMore([half, few(152)]).verdict).toBe('warn');
+    expect(strongerBreakMore([half, few(152, 153)]).verdict).toBe('fail');
+  });
+
+  it('finds nothing new where nothing stands', () => {
+    const all = { ...many, broken: tried };
+    expect(gradientFreeFindNothing([all, by('square', 'scores', 5)]).verdict).toBe('pass');
+  });
+
   it('names the images', () => {
     expect(strongerBreakMore([many, by('square', 'scores', 9)]).evidence).toContain('image 9 (square)');
   });
@@ -165,6 +215,17 @@ test('kinds and goals of attacks, inside of combinators too', () => {
     [noise(), 'random', false, true],
     [targeted(pgd(), 'all'), 'iterative', true, false],
     [worstCase([square(), targeted(fgsm(), 'all')]), 'single-step', true, true],
+    [pgd({ steps: 1 }), 'single-step', false, true],
+    [bim({ steps: 1 }), 'single-step', false, true],
+    [miFgsm({ steps: 1 }), 'single-step', false, true],
+    [autoAttack(), 'iterative', true, true],
+    [autoPgd({ loss: 'targeted-dlr' }), 'iterative', true, false],
+    [autoPgd({ loss: 'dlr' }), 'iterative', false, true],
+    [fab(), 'iterative', false, true],
+    [restarts(fab({ targets: 9 }), 2), 'iterative', true, false],
+    [elastic(), 'iterative', true, false],
+    [elastic({ aim: 'away' }), 'iterative', false, true],
+    [worstCase([restarts(targeted(pgd(), 'random'), 2), square()]), 'iterative', true, true],
   ];
   for (const [attack, kind, aims, takesAny] of cases)
     expect([kindOf(attack), isTargeted(attack), isUntargeted(attack)], attack.name).toEqual([kind, aims, takesAny]);
@@ -181,6 +242,21 @@ describe('C5', () => {
     expect(doubledEffort(worstCase([square(), pgd({ steps: 5 })]))).toEqual(
       restarts(worstCase([square(), pgd({ steps: 10 })]), 2),
     );
+  });
+
+  it.each<[string, Attack | undefined, 'linf' | undefined, number, string]>([
+    ['no image is right', pgd(), 'linf', 0, 'no image is right'],
+    ['there is no norm', elastic(), undefined, 50, 'no norm ball'],
+    ['nothing follows gradients', undefined, 'linf', 50, 'no attack of several steps'],
+    ['the attack is a minimal one', fab(), 'linf', 50, 'looks for smallest perturbations'],
+  ])('is not measured where %s, and says so', (_, main, norm, images, why) => {
+    const whyNot = whyNotDoubled(main, norm, images);
+    expect(whyNot).toContain(why);
+    expect(hasConverged({ whyNot: whyNot! })).toMatchObject({ verdict: 'not applicable', evidence: whyNot });
+  });
+
+  it('can be measured for PGD', () => {
+    expect(whyNotDoubled(pgd(), 'linf', 50)).toBeUndefined();
   });
 
   it.each<[number, Verdict]>([
@@ -297,14 +373,27 @@ describe('C10, C11 and C22', () => {
 });
 
 describe('C12 and C15', () => {
-  it.each<[number | undefined, Verdict]>([
-    [undefined, 'pass'],
+  it.each<[string, Attack, Verdict]>([
+    ['PGD that keeps the worst', pgd({ keep: 'worst' }), 'pass'],
+    ['PGD that keeps the last, unmeasured', pgd(), 'not applicable'],
+    ['MI-FGSM', miFgsm(), 'not applicable'],
+    ['the same in a combinator', worstCase([square(), miFgsm()]), 'not applicable'],
+    ['an unforeseen attack', elastic(), 'not applicable'],
+    ['smallest perturbations', deepFool(), 'pass'],
+    ['AutoAttack', autoAttack(), 'pass'],
+    ['Square', square(), 'pass'],
+    ['one step', fgsm(), 'pass'],
+  ])('what returns: %s', (_, attack, verdict) => {
+    expect(returnsWhatItFound({ attack }, undefined).verdict).toBe(verdict);
+  });
+
+  it.each<[number, Verdict]>([
     [0, 'pass'],
     [2, 'warn'],
     [10, 'fail'],
   ])('%s iterates lost of 50 images: %s', (lost, verdict) => {
-    const kept = lost === undefined ? undefined : { attack: 'pgd', count: 50, brokenByLast: 20, lost };
-    expect(returnsWhatItFound(kept).verdict).toBe(verdict);
+    const kept = { attack: 'pgd', count: 50, brokenByLast: 20, lost };
+    expect(returnsWhatItFound({ pgd: pgd() }, kept).verdict).toBe(verdict);
   });
 
   it.each<[string, number, number, Verdict]>([
@@ -314,7 +403,16 @@ describe('C12 and C15', () => {
   ])('adversarial images %s', (_, distance, survives, verdict) => {
     const each = { ...attacked([0, 0, 0, 1], distance), survivesRounding: [survives, survives, survives, 0] };
     const ledger = { ...ledgerOf(ones(4), []), underAttack: [{ epsilon: 0.1, byAttack: { pgd: each }, ...each }] };
-    expect(keepsToBounds(ledger).verdict).toBe(verdict);
+    expect(keepsToBounds(ledger, 'linf').verdict).toBe(verdict);
+  });
+
+  it('lengths are not compared with an ε that is no distance', () => {
+    const ledger = ledgerOf(ones(4), [{ epsilon: 0.001, by: { elastic: [0, 0, 0, 1] } }]);
+    expect(keepsToBounds(ledger, 'l2').verdict).toBe('fail');
+    expect(keepsToBounds(ledger, undefined)).toMatchObject({
+      verdict: 'not applicable',
+      evidence: expect.stringContaining('100 % of 3 adversarial images'),
+    });
   });
 });
 
@@ -322,6 +420,8 @@ describe('C13 and C14', () => {
   it.each<[string, Record<string, Attack>, number, Verdict]>([
     ['both', { a: pgd(), b: targeted(pgd(), 'all') }, 10, 'pass'],
     ['untargeted', { a: pgd() }, 10, 'warn'],
+    ['AutoAttack', { a: autoAttack() }, 10, 'pass'],
+    ['toward classes only', { a: autoPgd({ loss: 'targeted-dlr' }), b: fab({ targets: 9 }) }, 10, 'warn'],
     ['untargeted, two classes', { a: pgd() }, 2, 'not applicable'],
   ])('%s', (_, attacks, classes, verdict) => {
     expect(bothGoals(attacks, classes).verdict).toBe(verdict);

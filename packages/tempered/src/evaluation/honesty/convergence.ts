@@ -1,7 +1,8 @@
 /** @file C5: whether the attack had done all it could. */
-import type { Attack } from '../../attacks/attack.ts';
+import { type Attack, isMinimal } from '../../attacks/attack.ts';
 import { restarts } from '../../attacks/restarts.ts';
-import { check, type HonestyCheck, ofCount, percent } from './check.ts';
+import type { Norm } from '../../optimize/ball.ts';
+import { check, type HonestyCheck, percent } from './check.ts';
 
 /** The same images, attacked as the evaluation did and with twice the steps and restarts. */
 export interface Doubled {
@@ -38,14 +39,25 @@ function doubledSteps(attack: Attack): Attack {
   return { ...attack, steps };
 }
 
-export function hasConverged(doubled: Doubled | undefined): HonestyCheck {
-  if (doubled === undefined || doubled.count === 0)
-    return check('C5', 'not applicable', 'no attack with a number of steps was run');
-  const { attack, count, broken, more } = doubled;
-  const evidence = `twice the steps and restarts of '${attack}' break ${more} of ${count - broken} images that stood, and lower accuracy by ${percent(more / count)}`;
-  if (more / count < 0.005) return check('C5', 'pass', evidence, { data: { ...doubled } });
-  return check('C5', more > 0.05 * count ? 'fail' : 'warn', `${evidence} (${ofCount(more, count)})`, {
+/** @param whyNot in place of a measurement: why there is none */
+export function hasConverged(measured: Doubled | { readonly whyNot: string }): HonestyCheck {
+  if ('whyNot' in measured) return check('C5', 'not applicable', measured.whyNot);
+  const { attack, count, broken, more } = measured;
+  const evidence = `twice the steps and restarts of '${attack}' break ${more} of ${count - broken} images that stood, ${percent(more / count)} of the ${count} looked at, all of them right without attack`;
+  const data = { ...measured };
+  if (more / count < 0.005) return check('C5', 'pass', evidence, { data });
+  return check('C5', more > 0.05 * count ? 'fail' : 'warn', evidence, {
     advice: 'take more steps and restarts until robust accuracy no longer falls',
-    data: { ...doubled },
+    data,
   });
+}
+
+/** Why the strongest attack with gradients cannot be run twice as hard here; undefined where it can. */
+export function whyNotDoubled(main: Attack | undefined, norm: Norm | undefined, images: number): string | undefined {
+  if (images === 0) return 'no image is right without attack';
+  if (norm === undefined) return 'not measured: the threat model is no norm ball';
+  if (main === undefined) return 'no attack of several steps along gradients was run';
+  if (isMinimal(main))
+    return 'not measured: the strongest attack looks for smallest perturbations; compare their distances at twice the steps';
+  return doubledEffort(main) === undefined ? 'the strongest attack has no number of steps' : undefined;
 }

@@ -1,11 +1,10 @@
 /** @file C2 and C3: accuracy against ε, and what becomes of it without a bound. */
+import { formatEpsilon } from '../../epsilon.ts';
 import type { Norm } from '../../optimize/ball.ts';
 import { isExhausted } from '../curve.ts';
 import type { Ledger } from '../ledger.ts';
 import { correctIn } from './accuracy.ts';
 import { check, type HonestyCheck, listed, ofCount, percent } from './check.ts';
-
-const shown = (epsilon: number): number => Number(epsilon.toPrecision(3));
 
 export function fallingCurve({ labels, underAttack }: Ledger, classes: number): HonestyCheck {
   const curve = underAttack.toSorted((a, b) => a.epsilon - b.epsilon);
@@ -18,10 +17,10 @@ export function fallingCurve({ labels, underAttack }: Ledger, classes: number): 
     return gained > 0 ? [{ epsilon: found.epsilon, images: gained }] : [];
   });
   const last = curve.at(-1)!;
-  const end = `${percent(correctIn(last) / labels.length)} at ε ${shown(last.epsilon)}`;
+  const end = `${percent(correctIn(last) / labels.length)} at ε ${formatEpsilon(last.epsilon)}`;
   const worst = Math.max(0, ...rises.map(({ images }) => images));
   if (worst > 0) {
-    const where = rises.map(({ epsilon, images }) => `by ${images} images up to ε ${shown(epsilon)}`);
+    const where = rises.map(({ epsilon, images }) => `by ${images} images up to ε ${formatEpsilon(epsilon)}`);
     return check('C2', worst > 0.01 * labels.length ? 'fail' : 'warn', `robust accuracy rises ${listed(where)}`, {
       advice:
         'a larger ball holds the smaller one: the attack fails to find what it found before; take more steps, or read masked gradients below',
@@ -55,7 +54,7 @@ export function breaksUnbounded(
     return check(
       'C3',
       'fail',
-      `${ofCount(correctIn(half), labels.length)} images stand at linf ${shown(half.epsilon)}, where all can be made the same grey`,
+      `${ofCount(correctIn(half), labels.length)} images stand at linf ${formatEpsilon(half.epsilon)}, where all can be made the same grey`,
       { advice },
     );
   if (unbounded === undefined || unbounded.count === 0)

@@ -53,7 +53,7 @@ async function evaluateBy(
   const right = unrepaired.labels.flatMap((_, i) => (unrepaired.natural.rank[i] === 0 ? [i] : [])).slice(0, SAMPLE);
   const { images, labels } = fitDataset(classifier.description, options.dataset).batch(right);
   const search = await findMasks(classifier, { images, labels, batchSize: options.batchSize, signal: options.signal });
-  const said = search.masks.map(sentence);
+  const said = search.masks.map((mask) => sentence(mask, options.attacks));
   const helped = search.masks.filter(({ repair }) => repair !== undefined);
   if (helped.length === 0) return { ledger: unrepaired, unrepaired, search, said };
   const { attacks, remember } = options;
@@ -81,7 +81,11 @@ export function steadied(classifier: Classifier): Classifier {
   return new Classifier(repaired(classifier.description, { average }), classifier.runtime, classifier.parameters);
 }
 
-/** Where the cross-entropy is masked, an attack is followed by one that climbs the margin, inside of combinators too. */
+/**
+ * Where the cross-entropy is masked, an attack whose loss it is, as its own setting, is preceded by one that climbs the
+ * margin, inside of combinators too. Others (AutoAttack, FAB, the unforeseen attacks) have losses of their own: they
+ * remain, and see the scores on a scale where the cross-entropy has a gradient.
+ */
 export function repairedAttack(attack: Attack, masks: readonly Mask[]): Attack {
   if (!masks.some(({ repair }) => repair?.loss === 'margin')) return attack;
   const text = JSON.stringify(attack);
@@ -90,5 +94,10 @@ export function repairedAttack(attack: Attack, masks: readonly Mask[]): Attack {
   return JSON.stringify(changed) === text ? attack : worstCase([changed, attack]);
 }
 
-const sentence = ({ kind, what, repair }: Mask): string =>
-  `${kind}: ${what}; ${repair === undefined ? 'no repair is known, so that robust accuracy may be overstated' : repair.says}`;
+function sentence(mask: Mask, attacks: Readonly<Record<string, Attack>>): string {
+  const { kind, what, repair } = mask;
+  if (repair === undefined) return `${kind}: ${what}; no repair is known, so that robust accuracy may be overstated`;
+  const names = Object.keys(attacks).filter((name) => repairedAttack(attacks[name]!, [mask]) !== attacks[name]);
+  const which = repair.loss === 'margin' ? ` (${names.length > 0 ? names.join(', ') : 'none of these attacks'})` : '';
+  return `${kind}: ${what}; ${repair.says}${which}`;
+}

@@ -155,7 +155,7 @@ function underflow(blind: number, { value }: Gradients): Mask {
     kind: 'loss underflow',
     what: `cross-entropy, whose gradient is exactly 0 at ${ofCount(blind, value.length)} images: the scores are too far apart for single precision`,
     repair: {
-      says: `attacks climb the margin instead, and the cross-entropy of scores times ${Number(scale.toPrecision(2))}`,
+      says: `gradients are those of scores times ${Number(scale.toPrecision(2))}, and attacks that may choose their loss climb the margin`,
       model: { scale },
       loss: 'margin',
     },

@@ -1,5 +1,5 @@
 /** @file What honesty checks measure by attacks of their own, on a few images. */
-import { type Attack, isMinimal, type Perturbed, perturb } from '../../attacks/attack.ts';
+import { type Attack, type Perturbed, perturb } from '../../attacks/attack.ts';
 import { fgsm } from '../../attacks/fgsm.ts';
 import { noise } from '../../attacks/noise.ts';
 import { pgd } from '../../attacks/pgd.ts';
@@ -11,7 +11,7 @@ import type { Work } from '../../progress.ts';
 import { diameter } from '../curve.ts';
 import type { AttackKind } from './attack-kinds.ts';
 import type { BrokenImages } from './attack-order.ts';
-import { type Doubled, doubledEffort } from './convergence.ts';
+import { type Doubled, doubledEffort, whyNotDoubled } from './convergence.ts';
 import type { Unbounded } from './curve.ts';
 import type { LossComparison } from './losses.ts';
 import type { Kept } from './returned.ts';
@@ -73,7 +73,8 @@ export async function probe(task: ProbeTask): Promise<Probes> {
   const byMargin = await attempt('PGD, margin', 'iterative', pgd({ norm, loss: 'margin', keep: 'worst' }), images);
   const losses = { count: images.length, crossEntropy: byEntropy.length, margin: byMargin.length };
 
-  const harder = main && !isMinimal(main.attack) ? doubledEffort(main.attack) : undefined;
+  const isDoubled = whyNotDoubled(main?.attack, norm, images.length) === undefined;
+  const harder = main && isDoubled ? doubledEffort(main.attack) : undefined;
   const twice = main && harder ? await attempt(`${main.name}, twice as long`, 'iterative', harder, images) : [];
   const stood = images.filter((i) => standing.includes(i));
   const doubled = main &&
@@ -126,10 +127,10 @@ async function attackNumbered(
   });
 }
 
-/** An attack that returns its last iterate, made to return the worst; undefined for any other. */
+/** An attack that returns its last iterate, or another one without regard to success, made to return the worst; undefined for any other. */
 function keepingWorst(attack: Attack): Attack | undefined {
   const changed = JSON.stringify(attack, (key, value: unknown) =>
-    key === 'keep' && (value === 'last' || value === 'before-last') ? 'worst' : value,
+    key === 'keep' && value !== 'worst' && value !== 'first' ? 'worst' : value,
   );
   return changed === JSON.stringify(attack) ? undefined : (JSON.parse(changed) as Attack);
 }

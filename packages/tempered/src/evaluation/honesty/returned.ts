@@ -1,6 +1,9 @@
 /** @file C12 and C15: whether attacks return what they found, and whether it keeps to the bounds. */
+import type { Attack } from '../../attacks/attack.ts';
+import type { Norm } from '../../optimize/ball.ts';
 import type { Ledger } from '../ledger.ts';
-import { check, type HonestyCheck, ofCount, percent } from './check.ts';
+import { keepsWhatItFinds } from './attack-kinds.ts';
+import { check, type HonestyCheck, listed, ofCount, percent } from './check.ts';
 
 /** One attack that returns its last iterate, run once more so that it returns the worst. */
 export interface Kept {
@@ -11,9 +14,17 @@ export interface Kept {
   readonly lost: number;
 }
 
-export function returnsWhatItFound(kept: Kept | undefined): HonestyCheck {
-  if (kept === undefined)
-    return check('C12', 'pass', 'the attacks return the worst of their iterates, or the first success');
+export function returnsWhatItFound(attacks: Readonly<Record<string, Attack>>, kept: Kept | undefined): HonestyCheck {
+  if (kept === undefined) {
+    const doubtful = Object.keys(attacks).filter((name) => !keepsWhatItFinds(attacks[name]!));
+    if (doubtful.length === 0)
+      return check('C12', 'pass', 'the attacks return the worst of their iterates, or the first success');
+    return check(
+      'C12',
+      'not applicable',
+      `not measured: ${listed(doubtful)} may return an iterate after the worst one`,
+    );
+  }
   const { attack, count, brokenByLast, lost } = kept;
   const evidence = `'${attack}' returns its last iterate (${brokenByLast} broken); for ${ofCount(lost, count)} images an earlier one was adversarial`;
   if (lost === 0) return check('C12', 'pass', evidence);
@@ -23,13 +34,14 @@ export function returnsWhatItFound(kept: Kept | undefined): HonestyCheck {
   });
 }
 
-export function keepsToBounds({ natural, underAttack }: Ledger): HonestyCheck {
+/** @param norm that of the ε; undefined where strength is no distance between images */
+export function keepsToBounds({ natural, underAttack }: Ledger, norm: Norm | undefined): HonestyCheck {
   const outside = underAttack.flatMap(({ epsilon, byAttack }) =>
     Object.values(byAttack).flatMap(({ distance, rank }) =>
       distance.filter((length, i) => rank[i]! > 0 && natural.rank[i] === 0 && length > epsilon * (1 + 1e-6) + 1e-7),
     ),
   ).length;
-  if (outside > 0)
+  if (norm !== undefined && outside > 0)
     return check('C15', 'fail', `${outside} adversarial images lie outside their ball`, {
       advice: 'this is a fault of the attack: please report it',
     });
@@ -42,10 +54,15 @@ export function keepsToBounds({ natural, underAttack }: Ledger): HonestyCheck {
     (sum, { survivesRounding }) => sum + survivesRounding.reduce((a, b) => a + b, 0),
     0,
   );
-  const evidence = `in double precision, all ${broken} adversarial images lie inside ball and box; ${percent(survive / broken)} stay adversarial with pixels rounded to 8 bits`;
-  if (survive >= 0.9 * broken) return check('C15', 'pass', evidence, { data: { broken, survive } });
+  const rounded = `${percent(survive / broken)} of ${broken} adversarial images stay so with pixels rounded to 8 bits`;
+  const box = 'images that leave [0, 1] are refused before they are judged';
+  const data = { broken, survive };
+  if (norm === undefined)
+    return check('C15', 'not applicable', `the threat model has no norm to measure in; ${box}; ${rounded}`, { data });
+  const evidence = `in double precision, all of them lie inside their ball; ${box}; ${rounded}`;
+  if (survive >= 0.9 * broken) return check('C15', 'pass', evidence, { data });
   return check('C15', 'warn', evidence, {
     advice: 'as pictures on disk, many of these are harmless: say so, or attack with a slightly larger ε',
-    data: { broken, survive },
+    data,
   });
 }

@@ -1,5 +1,6 @@
 /** @file C13 and C14: which attacks were run, and how their results are put together. */
 import type { Attack } from '../../attacks/attack.ts';
+import { formatEpsilon } from '../../epsilon.ts';
 import type { Ledger } from '../ledger.ts';
 import { correctIn } from './accuracy.ts';
 import { isTargeted, isUntargeted } from './attack-kinds.ts';
@@ -36,7 +37,7 @@ export function worstOfEachImage({ labels, underAttack }: Ledger): HonestyCheck 
     return check(
       'C14',
       'fail',
-      `at ε ${wrong.epsilon}, ${wrong.reported} images are reported robust, but ${wrong.eachImage} withstand every attack`,
+      `at ε ${formatEpsilon(wrong.epsilon)}, ${wrong.reported} images are reported robust, but ${wrong.eachImage} withstand every attack`,
       {
         advice: 'count an image as robust where no attack breaks it',
         data: { rows },
@@ -48,7 +49,7 @@ export function worstOfEachImage({ labels, underAttack }: Ledger): HonestyCheck 
   return check(
     'C14',
     'pass',
-    `an image is robust where no attack breaks it: ${ofCount(eachImage, labels.length)} at ε ${Number(epsilon.toPrecision(3))}, where the best single attack leaves ${bestAttack}`,
+    `an image is robust where no attack breaks it: ${ofCount(eachImage, labels.length)} at ε ${formatEpsilon(epsilon)}, where the best single attack leaves ${bestAttack}`,
     { data: { rows } },
   );
 }
