@@ -10,6 +10,11 @@ export function zeros(shape: readonly number[]): Tensor {
   return { shape, data: new Float32Array(sizeOf(shape)) };
 }
 
+/** The same number everywhere. */
+export function filled(shape: readonly number[], value: number): Tensor {
+  return { shape, data: new Float32Array(sizeOf(shape)).fill(value) };
+}
+
 /** Rows `start` (inclusive) to `end` (exclusive) along the first axis, as a view. */
 export function rows(tensor: Tensor, start: number, end: number): Tensor {
   const [count = 0, ...rest] = tensor.shape;
@@ -28,6 +33,13 @@ export function takeRows(tensor: Tensor, indices: ArrayLike<number>): Tensor {
     data.set(tensor.data.subarray(row * size, (row + 1) * size), i * size);
   }
   return { shape: [indices.length, ...rest], data };
+}
+
+/** Writes the rows of `from` over those of `into` at `indices`: what `takeRows` took, put back. */
+export function putRows(into: Tensor, from: Tensor, indices: ArrayLike<number>): void {
+  const size = sizeOf(into.shape.slice(1));
+  for (let row = 0; row < indices.length; row++)
+    into.data.set(from.data.subarray(row * size, (row + 1) * size), indices[row]! * size);
 }
 
 /** Joins tensors along the first axis. */

@@ -12,6 +12,7 @@ import { type Attack, perturb } from './attack.ts';
 import { fgsm } from './fgsm.ts';
 import { pgd, stepSizeAt } from './pgd.ts';
 import { restarts } from './restarts.ts';
+import { jpeg } from './unforeseen/jpeg.ts';
 
 const SHAPE = [1, 2, 3];
 const WEIGHTS = [
@@ -211,6 +212,54 @@ describe('perturb', () => {
     const refusal = await perturb(network, fgsm(), { images, labels, ...over }).catch((error) => error);
     expect(refusal).toBeInstanceOf(UsageError);
     expect(refusal.message).toEqual(message);
+  });
+});
+
+it('an attack that leaves the box is told off, not returned', async () => {
+  const classifier = new Classifier(networkModel({ ...COLOUR, classes: 2, activation: 'Relu', bias: true }), runtime);
+  const broken: Attack = { ...jpeg(), steps: 1, stepSize: { absolute: Number.NaN } };
+  const refusal = await perturb(classifier, broken, {
+    images: noiseImages(1, COLOUR.inputShape),
+    labels: [0],
+    epsilon: 1,
+    imageNumbers: [17],
+  }).catch((error) => error);
+  expect(refusal).toBeInstanceOf(TypeError);
+  expect(refusal.message).toMatch(/^a fault of the attack 'jpeg': it gave image 17 the value NaN, outside \[0, 1\]/);
+});
+
+const COLOUR = { inputShape: [3, 16, 16] };
+
+it('names the image whose logits are no numbers once it is rounded to 8 bits', async () => {
+  // 0 · log(1 − x) is 0 but at x = 1, where rounding leads.
+  const brittle = modelOf([1, 1, 1], 2, (g, x) => {
+    const flat = g.reshape(x, [1, 1]);
+    const hole = g.mul(g.constant(0), g.log(g.sub(g.constant(1), flat)));
+    return g.rename(g.concat([g.scale(flat, 0), g.add(g.offset(flat, -0.9), hole)], 1), 'logits');
+  });
+  const options = { images: { shape: [1, 1, 1, 1], data: Float32Array.of(0.5) }, labels: [0], epsilon: 0.499 };
+  const classifier = new Classifier(brittle, runtime);
+  await expect(perturb(classifier, fgsm(), { ...options, imageNumbers: [17] })).rejects.toThrow(/for image 17:/);
+});
+
+describe('a surrogate', () => {
+  const named = (classes: readonly string[], rows: readonly (readonly number[])[] = WEIGHTS) =>
+    new Classifier({ ...affineModel(SHAPE, rows), classes }, runtime);
+  const attack = (surrogate: Classifier) =>
+    perturb(named(['cat', 'dog']), fgsm(), { images, labels: new Int32Array(20), epsilon: 0.1, surrogate });
+
+  it('may call its classes what it likes', async () => {
+    expect((await attack(named(['cat', 'dog']))).success.length).toBe(20);
+    expect((await attack(named(['0', '1']))).success.length).toBe(20);
+  });
+
+  it.each([
+    ['the same classes in another order', ['dog', 'cat'], WEIGHTS, /has the classes of 'small' in another order/],
+    ['another number of classes', ['cat', 'dog', 'cow'], [...WEIGHTS, WEIGHTS[0]!], /has 3 classes, 'small' 2/],
+  ])('is refused with %s', async (_, classes, weights, message) => {
+    const refusal = await attack(named(classes, weights)).catch((error) => error);
+    expect(refusal).toBeInstanceOf(UsageError);
+    expect(refusal.message).toMatch(message);
   });
 });
 

@@ -6,7 +6,7 @@ import { argmaxRows, predict, predictLogits, ranksOf } from '../models/predict.t
 import { balls, type Norm } from '../optimize/ball.ts';
 import { checkEpsilon, checkLabels, checkPixels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
-import { rows, type Tensor, takeRows } from '../tensor.ts';
+import { putRows, rows, sizeOf, type Tensor, takeRows } from '../tensor.ts';
 import { type AutoAttack, searchAutoAttack } from './auto-attack.ts';
 import { type AutoPgd, searchAutoPgd } from './auto-pgd.ts';
 import { type CarliniWagner, searchCarliniWagner } from './carlini-wagner.ts';
@@ -124,8 +124,9 @@ export interface Perturbed extends Verified {
  * images unchanged. Success is judged by a fresh forward pass of the images that are returned; bounds and distances are
  * checked in double precision.
  *
- * @throws UsageError when ε is negative or missing, images or labels do not fit the classifier, or pixels lie outside
- *   [0, 1]; DataError when the classifier's logits are not finite
+ * @throws UsageError when ε is negative or missing, images or labels do not fit the classifier, pixels lie outside
+ *   [0, 1], or the surrogate has other numbers for the classes; DataError when the classifier's logits are not finite;
+ *   TypeError when an attack leaves [0, 1], which is a fault of the attack
  * @example
  * const { success } = await perturb(classifier, pgd({ steps: 40 }), { images, labels, epsilon: 0.3 });
  */
@@ -178,6 +179,7 @@ function prepare(judge: Classifier, options: PerturbOptions): Task {
     checkLabels(classifier, options.labels, count);
     if (options.targets) checkLabels(classifier, options.targets, count);
   }
+  checkSameClasses(judge, surrogate);
   checkPixels(images, imageNumbers);
   if (imageNumbers !== undefined && imageNumbers.length !== count)
     throw new UsageError(`${count} images were given with ${imageNumbers.length} numbers`);
@@ -194,6 +196,21 @@ function prepare(judge: Classifier, options: PerturbOptions): Task {
     signal,
     onProgress,
   };
+}
+
+/** Labels are numbers of the judge's classes: those of the surrogate have to mean the same. */
+function checkSameClasses(judge: Classifier, surrogate: Classifier): void {
+  const [own, other] = [judge.classes, surrogate.classes];
+  const [name, surrogateName] = [judge.description.name, surrogate.description.name];
+  if (own.length !== other.length)
+    throw new UsageError(
+      `the surrogate '${surrogateName}' has ${other.length} classes, '${name}' ${own.length}: attack one that tells the same classes apart`,
+    );
+  const moved = own.findIndex((each, k) => each !== other[k]);
+  if (moved >= 0 && JSON.stringify([...own].sort()) === JSON.stringify([...other].sort()))
+    throw new UsageError(
+      `the surrogate '${surrogateName}' has the classes of '${name}' in another order ('${other[moved]}' is number ${moved}, there '${own[moved]}'): give both the same order, since labels are numbers`,
+    );
 }
 
 function radiiOf(epsilon: number | ArrayLike<number> | undefined, count: number): Float64Array | undefined {
@@ -219,8 +236,7 @@ async function runWherePositive(task: Task, attack: Attack): Promise<Verified> {
   const adversarial = { ...task.images, data: task.images.data.slice() };
   if (open.length === 0) return judge(task, attack, { adversarial, zeroGradients: 0, forwards: 0, gradients: 0 });
   const found = await run(onlyImages(task, open), attack);
-  const size = adversarial.data.length / epsilon.length;
-  for (const [k, i] of open.entries()) adversarial.data.set(rows(found.adversarial, k, k + 1).data, i * size);
+  putRows(adversarial, found.adversarial, open);
   return judge(task, attack, { ...found, adversarial });
 }
 
@@ -230,6 +246,7 @@ const within = (task: Task, attack: Attack, smallest: Verified): Promise<Verifie
 
 async function judge(task: Task, attack: Attack, found: Found) {
   const norm = normOf(attack);
+  checkBox(task, attack, found.adversarial);
   const adversarial = norm ? pulledIntoBalls(task, norm, found.adversarial) : found.adversarial;
   const { signal, batchSize, imageNumbers } = task;
   const logits = await predictLogits(task.judge, adversarial, { batchSize, imageNumbers, signal });
@@ -247,6 +264,16 @@ async function judge(task: Task, attack: Attack, found: Found) {
     forwards: found.forwards + predictions.length,
     gradients: found.gradients,
   };
+}
+
+/** Attacks keep to the box themselves, to the bit: what lies outside, or is no number, is a fault of theirs. */
+function checkBox({ imageNumbers }: Task, { name }: Attack, { shape, data }: Tensor): void {
+  const at = data.findIndex((value) => !(value >= 0 && value <= 1));
+  if (at < 0) return;
+  const image = Math.floor(at / sizeOf(shape.slice(1)));
+  throw new TypeError(
+    `a fault of the attack '${name}': it gave image ${imageNumbers[image]} the value ${data[at]}, outside [0, 1]; please report it`,
+  );
 }
 
 const successOf = ({ labels, targets }: Task, predictions: Int32Array): Uint8Array =>
@@ -268,7 +295,8 @@ async function judgeRounded(task: Task, { adversarial, success }: Verified): Pro
   const images = takeRows(adversarial, broken);
   for (let i = 0; i < images.data.length; i++) images.data[i] = Math.round(images.data[i]! * 255) / 255;
   const part = onlyImages(task, broken);
-  const predictions = await predict(task.judge, images, { batchSize: task.batchSize, signal: task.signal });
+  const { batchSize, imageNumbers, signal } = part;
+  const predictions = await predict(task.judge, images, { batchSize, imageNumbers, signal });
   for (const [k, flag] of successOf(part, predictions).entries()) survives[broken[k]!] = flag;
   return survives;
 }

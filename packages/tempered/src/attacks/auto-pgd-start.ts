@@ -8,7 +8,7 @@ import { type Tensor, zeros } from '../tensor.ts';
 import type { AutoPgd } from './auto-pgd.ts';
 import type { Task } from './search.ts';
 
-export const column = (data: ArrayLike<number>): Tensor => ({ shape: [data.length], data: Float32Array.from(data) });
+export const numbers = (data: ArrayLike<number>): Tensor => ({ shape: [data.length], data: Float32Array.from(data) });
 
 /** linf and l2: at distance ε before the box clips it; l1: normal noise, which is then drawn into the ball. */
 export function startOf({ images, epsilon, seed, imageNumbers }: Task, { norm }: AutoPgd, restart: number): Tensor {
@@ -16,7 +16,7 @@ export function startOf({ images, epsilon, seed, imageNumbers }: Task, { norm }:
   if (norm !== 'l1')
     return randomStart(images, { start: 0, end: count }, restart, {
       ...{ norm, seed, imageNumbers, randomStart: 'sphere' },
-      epsilon: column(epsilon!),
+      epsilon: numbers(epsilon!),
     });
   const start = { ...images, data: images.data.slice() };
   const size = start.data.length / count;
@@ -60,5 +60,5 @@ export function sparsityOf(x: Tensor, images: Tensor): Record<'share' | 'moved',
     for (let p = i * size; p < (i + 1) * size; p++) if (x.data[p] !== images.data[p]) changed += 1;
     return changed;
   });
-  return { share: column(moved.map((changed) => changed / size / 1.5)), moved: column(moved) };
+  return { share: numbers(moved.map((changed) => changed / size / 1.5)), moved: numbers(moved) };
 }

@@ -5,7 +5,8 @@ import { targetedDlr } from '../objectives/dlr.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import { balls, finite, type Norm, perImage } from '../optimize/ball.ts';
 import { sparseSigns } from '../optimize/direction.ts';
-import { type ProjectionName, projections } from '../optimize/project.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { eachImage, type ProjectionName, projections } from '../optimize/project.ts';
 import { type Tensor, zeros } from '../tensor.ts';
 
 export type AutoPgdLoss = Extract<ObjectiveName, 'cross-entropy' | 'margin' | 'dlr'> | 'targeted-dlr';
@@ -15,7 +16,7 @@ export interface AutoPgdStep {
   readonly loss: AutoPgdLoss;
   readonly projection: ProjectionName;
   /** Whether an image is done when it is taken for `target`, or when it is not taken for `label`. */
-  readonly goal: 'away' | 'toward';
+  readonly goal: Goal;
 }
 
 /** Croce & Hein 2021, §4.2: factor by which the sparsity and the step size fall, and the smallest share of the first step size. */
@@ -86,9 +87,7 @@ function writeLoss({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const label = needsLabel ? g.input('label', 'float32', classes) : undefined;
   const target = goal === 'toward' || loss === 'targeted-dlr' ? g.input('target', 'float32', classes) : undefined;
   const aim = (goal === 'away' ? label : target)!;
-  const margin = objectives.margin.build(g, logits, aim);
-  const slack = g.scale(g.reduceMax(g.abs(logits), [1]), 1e-6);
-  const success = goal === 'away' ? g.greater(margin, slack) : g.less(margin, g.neg(slack));
+  const { success } = writeJudgement(g, logits, aim, goal);
   if (loss === 'targeted-dlr') return { value: targetedDlr(g, logits, label!, target!), success };
   const value = objectives[loss].build(g, logits, aim);
   return { value: goal === 'away' ? value : g.neg(value), success };
@@ -174,13 +173,12 @@ interface Move {
 
 /** The next iterate: in l1 one sparse step; else with momentum, x + α (z − x) + (1 − α)(x − before), z being the plain step. */
 function writeMove({ g, step, x, origin, ascent, size, sparsity, epsilon, image }: Move): Value {
-  const column = (value: Value) => g.reshape(value, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
-  const project = (point: Value) => projections[step.projection][step.norm](g, point, origin, column(epsilon));
-  if (sparsity) return project(g.add(x, g.mul(column(size), sparsest(g, ascent, sparsity))));
+  const project = (point: Value) => projections[step.projection][step.norm](g, point, origin, eachImage(g, epsilon, x));
+  if (sparsity) return project(g.add(x, g.mul(eachImage(g, size, x), sparsest(g, ascent, sparsity))));
   const before = image('before');
   g.output(x, 'before_next');
   const alpha = g.input('alpha', 'float32', []);
-  const plain = project(balls[step.norm].step(g, x, ascent, column(size)));
+  const plain = project(balls[step.norm].step(g, x, ascent, eachImage(g, size, x)));
   const carried = g.mul(g.sub(g.constant(1), alpha), g.sub(x, before));
   return project(g.add(g.add(x, g.mul(alpha, g.sub(plain, x))), carried));
 }
@@ -203,5 +201,5 @@ function sparsest(g: GraphBuilder, ascent: Value, share: Value): Value {
 }
 
 function pick(g: GraphBuilder, condition: Value, yes: Value, no: Value): Value {
-  return g.where(g.reshape(condition, [yes.shape[0]!, ...yes.shape.slice(1).map(() => 1)]), yes, no);
+  return g.where(eachImage(g, condition, yes), yes, no);
 }

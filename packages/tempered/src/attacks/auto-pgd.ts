@@ -1,15 +1,16 @@
-import { UsageError } from '../errors.ts';
 import { floats, oneHot } from '../models/batching.ts';
 import { predictLogits } from '../models/predict.ts';
 import type { Norm } from '../optimize/ball.ts';
 import type { ProjectionName } from '../optimize/project.ts';
 import { runStaged } from '../optimize/staged.ts';
-import { rows, type Tensor } from '../tensor.ts';
+import { putRows, rows, type Tensor, takeRows } from '../tensor.ts';
 import { schedule } from './auto-pgd-schedule.ts';
-import { column, drawn, sparsityOf, startOf } from './auto-pgd-start.ts';
+import { drawn, numbers, sparsityOf, startOf } from './auto-pgd-start.ts';
 import { type AutoPgdLoss, type AutoPgdStep, autoPgdState, writeAutoPgdStep } from './auto-pgd-step.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Search, Task } from './search.ts';
+import { checkCounts } from './settings.ts';
+import { wrongClasses } from './wrong-classes.ts';
 
 export interface AutoPgd {
   readonly name: 'auto-pgd';
@@ -54,9 +55,7 @@ export function autoPgd({
   projection = 'exact',
   radii = norm === 'l1' ? ENLARGED : [{ factor: 1, share: 1 }],
 }: AutoPgdOptions = {}): AutoPgd {
-  for (const [what, value] of Object.entries({ steps, targets }))
-    if (!Number.isInteger(value) || value < 1)
-      throw new UsageError(`AutoPGD: the number of ${what} must be a whole number, 1 or more, not ${value}`);
+  checkCounts('AutoPGD', { steps, targets }, 1);
   return { name: 'auto-pgd', norm, loss, steps, targets, projection, radii };
 }
 
@@ -70,16 +69,15 @@ const ENLARGED = [
 export const searchAutoPgd: Search<AutoPgd> = async (task, attack) => {
   if (attack.loss !== 'targeted-dlr' || task.targets) return ascend(task, attack, task.targets, task.restart);
   const logits = await predictLogits(task.classifier, task.images, task);
-  const order = Array.from(task.labels, (label, i) => rivalsOf(rows(logits, i, i + 1).data, label));
+  const order = Array.from(task.labels, (label, i) => wrongClasses(rows(logits, i, i + 1).data, label));
   const adversarial = { ...task.images, data: task.images.data.slice() };
-  const size = adversarial.data.length / order.length;
   const spent = { zeroGradients: 0, forwards: order.length, gradients: 0 };
   const turns = Math.min(attack.targets, order[0]?.length ?? 0);
   let left = Uint32Array.from(order.keys());
   for (let turn = 0; turn < turns && left.length > 0; turn++) {
     const targets = Int32Array.from(left, (i) => order[i]![turn]!);
     const found = await ascend(onlyImages(task, left), attack, targets, task.restart * turns + turn);
-    for (const [k, i] of left.entries()) adversarial.data.set(rows(found.adversarial, k, k + 1).data, i * size);
+    putRows(adversarial, found.adversarial, left);
     if (turn === 0) spent.zeroGradients = found.zeroGradients;
     spent.forwards += found.forwards;
     spent.gradients += found.gradients;
@@ -87,10 +85,6 @@ export const searchAutoPgd: Search<AutoPgd> = async (task, attack) => {
   }
   return { adversarial, ...spent };
 };
-
-/** Wrong classes, the likeliest first. */
-const rivalsOf = (logits: Float32Array, label: number): number[] =>
-  [...logits.keys()].filter((k) => k !== label).sort((a, b) => logits[b]! - logits[a]! || a - b);
 
 /** One run from a random start. The task's own targets are to be reached; others only lend the loss their direction. */
 async function ascend(
@@ -111,9 +105,9 @@ async function ascend(
   let success = new Uint8Array(count);
   for (const [phase, { factor, steps }] of phases(attack).entries()) {
     const last = phase === attack.radii.length - 1;
-    const epsilon = column(task.epsilon!.map((radius) => factor * radius));
+    const epsilon = numbers(task.epsilon!.map((radius) => factor * radius));
     if (norm === 'l1') x = await drawn(task, attack, x, epsilon);
-    const start = autoPgdState(x, norm, column(epsilon.data.map((radius) => (norm === 'l1' ? 1 : 2) * radius)));
+    const start = autoPgdState(x, norm, numbers(epsilon.data.map((radius) => (norm === 'l1' ? 1 : 2) * radius)));
     const all = { x, ...start, ...(norm === 'l1' && known && sparsityOf(x, images)) };
     const { state, taken } = await runStaged(classifier, {
       program: (batch) =>
@@ -148,9 +142,8 @@ async function ascend(
     x = known;
     success = Uint8Array.from(state.found!.data);
     adversarial = { ...known, data: known.data.slice() };
-    const size = adversarial.data.length / count;
-    for (const [i, found] of success.entries())
-      if (found === 1) adversarial.data.set(rows(state.adversarial!, i, i + 1).data, i * size);
+    const broken = Uint32Array.from(success.keys()).filter((i) => success[i] === 1);
+    putRows(adversarial, takeRows(state.adversarial!, broken), broken);
   }
   return { adversarial, success, ...spent };
 }

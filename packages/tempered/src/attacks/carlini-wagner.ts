@@ -2,25 +2,13 @@ import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import { scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
-import { type Tensor, zeros } from '../tensor.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { eachImage } from '../optimize/project.ts';
+import { filled, type Tensor, zeros } from '../tensor.ts';
 import { cosineBetween } from './fmn.ts';
-import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
-import {
-  type Best,
-  checkCounts,
-  checkSizes,
-  column,
-  flat,
-  imageShape,
-  NONE,
-  type Open,
-  searchSmallest,
-  takeSteps,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { checkAmounts, checkCounts, checkSizes } from './settings.ts';
+import { type Best, flat, NONE, type Open, searchSmallest, takeSteps, writeBest, writeDistance } from './smallest.ts';
 
 export interface CarliniWagner {
   readonly name: 'carlini-wagner';
@@ -29,7 +17,7 @@ export interface CarliniWagner {
   readonly steps: number;
   /** Of the first and the last step of a run; in between, half a cosine wave. */
   readonly learningRate: readonly [first: number, last: number];
-  /** Margin to reach, κ. */
+  /** Margin to reach, κ; the final search keeps it. */
   readonly confidence: number;
   /** First weight c of the margin against the squared distance. */
   readonly weight: number;
@@ -79,6 +67,7 @@ export function carliniWagner({
   checkCounts('Carlini-Wagner', { steps, searchSteps }, 1);
   checkCounts('Carlini-Wagner', { finalSearch }, 0);
   checkSizes('Carlini-Wagner', { learningRate, weight, startMargin });
+  checkAmounts('Carlini-Wagner', { confidence });
   return {
     name: 'carlini-wagner',
     norm: 'l2',
@@ -92,8 +81,8 @@ export function carliniWagner({
   };
 }
 
-export const searchCarliniWagner: Search<CarliniWagner> = (task, attack) =>
-  searchSmallest(task, attack.finalSearch, async (open, nothing) => {
+export const searchCarliniWagner: Search<CarliniWagner> = (task, attack) => {
+  const search = async (open: Open, nothing: Best) => {
     const weights = Array.from(open.task.labels, () => ({ low: 0, high: Infinity, next: attack.weight }));
     let best = nothing;
     for (let search = 0; search < attack.searchSteps; search++) {
@@ -102,7 +91,9 @@ export const searchCarliniWagner: Search<CarliniWagner> = (task, attack) =>
       for (const [row, weight] of weights.entries()) narrow(weight, found.reached.data[row] === 1);
     }
     return best;
-  });
+  };
+  return searchSmallest(task, attack.finalSearch, search, attack.confidence);
+};
 
 /** The weights c known to fail and to succeed, and the next to try, of one image. */
 interface Weight {
@@ -141,8 +132,8 @@ async function minimise(
       mean: zeros(start.shape),
       square: zeros(start.shape),
       reached: zeros([count]),
-      lowest: column(count, NONE),
-      lowest_before: column(count, NONE),
+      lowest: filled([count], NONE),
+      lowest_before: filled([count], NONE),
       done: zeros([count]),
       ...known,
     },
@@ -197,14 +188,13 @@ function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const [slope] = gradient(g, { of: objective, wrt: [w] }) as [Value];
   g.output(g.reduceSum(g.abs(flat(g, slope)), [1]), 'gradient_size');
 
-  const { excess } = writeJudgement(g, logits, target, goal);
-  const success = g.greater(g.offset(excess, -confidence), g.constant(0));
+  const { success } = writeJudgement(g, logits, target, goal, confidence);
   const moving = g.less(done, g.constant(0.5));
   const counted = g.and(success, moving);
   writeBest(g, x, counted, writeDistance(g, 'l2', x, origin));
   const earlier = g.where(moving, g.mul(reached, g.input('remembers', 'float32', [])), reached);
   g.output(g.max(earlier, g.cast(counted, 'float32')), 'reached_next');
-  writeAdam(g, { w, mean, square, slope, moving: g.reshape(moving, imageShape(w)) });
+  writeAdam(g, { w, mean, square, slope, moving: eachImage(g, moving, w) });
   const next = g.max(done, writeStall(g, objective));
   for (const name of ['done_next', 'succeeded']) g.output(next, name);
 }

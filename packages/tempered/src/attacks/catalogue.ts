@@ -67,7 +67,7 @@ interface AnyAttackSettings {
 
 type SettingName = Exclude<keyof AttackSettings, keyof AnyAttackSettings>;
 
-export interface Entry {
+export interface CatalogueEntry {
   readonly summary: string;
   readonly norms: readonly Norm[];
   /** The settings that the attack looks at. */
@@ -97,7 +97,7 @@ const STEPS = ['norm', 'loss', 'steps', 'stepSize'] as const;
 const UNFORESEEN = ['steps', 'stepSize', 'aim'] as const;
 
 /** The attacks by the names that users write. */
-export const catalogue: Readonly<Record<string, Entry>> = {
+export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   fgsm: {
     summary: 'one step along the sign of the gradient',
     norms: ALL,

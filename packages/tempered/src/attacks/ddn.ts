@@ -3,20 +3,13 @@ import { scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import { balls } from '../optimize/ball.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { clipToBox } from '../optimize/project.ts';
+import { filled } from '../tensor.ts';
 import { cosineBetween } from './fmn.ts';
-import type { Goal } from './goal.ts';
 import type { Search } from './search.ts';
-import {
-  checkCounts,
-  checkSizes,
-  column,
-  flat,
-  searchSmallest,
-  takeSteps,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { checkCounts, checkSizes } from './settings.ts';
+import { flat, searchSmallest, takeSteps, writeBest, writeDistance } from './smallest.ts';
 
 export interface Ddn {
   readonly name: 'ddn';
@@ -77,7 +70,7 @@ export const searchDdn: Search<Ddn> = (task, { name, loss, steps, radius, radius
     const { best, best_distance } = await takeSteps(open, {
       key: JSON.stringify([name, loss, goal]),
       write: (context, classifier) => writeStep(context, classifier, loss, goal),
-      state: { x: images, radius: column(images.shape[0]!, radius), ...nothing },
+      state: { x: images, radius: filled([images.shape[0]!], radius), ...nothing },
       // The last step only judges where the one before it led.
       steps: steps + 1,
       feeds: (step) => ({
@@ -112,7 +105,7 @@ function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const moved = balls.l2.step(g, x, rises === goal ? slope : g.neg(slope), length);
   const start = flat(g, origin);
   const delta = ontoSphere(g, start, g.sub(flat(g, moved), start), g.reshape(next, [batch, 1]));
-  g.output(g.reshape(g.op('Clip', [g.add(start, delta), g.constant(0), one]), shape), 'x_next');
+  g.output(g.reshape(clipToBox(g, g.add(start, delta)), shape), 'x_next');
 }
 
 /** Newton steps on the factor of the pixels inside the box: each ties at least one more to its edge, mostly many. */

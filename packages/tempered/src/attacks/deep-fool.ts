@@ -1,22 +1,13 @@
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import type { Norm } from '../optimize/ball.ts';
-import { sizeOf } from '../tensor.ts';
-import type { Goal } from './goal.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { clipToBox, eachImage } from '../optimize/project.ts';
+import { filled, sizeOf } from '../tensor.ts';
 import { stepToHyperplane } from './hyperplane.ts';
 import { nearest, rivalPairs, writeRivals } from './rivals.ts';
 import type { Search } from './search.ts';
-import {
-  checkCounts,
-  checkSizes,
-  column,
-  flat,
-  imageShape,
-  searchSmallest,
-  takeSteps,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { checkCounts, checkSizes } from './settings.ts';
+import { flat, searchSmallest, takeSteps, writeBest, writeDistance } from './smallest.ts';
 
 export interface DeepFool {
   readonly name: 'deep-fool';
@@ -72,7 +63,7 @@ export const searchDeepFool: Search<DeepFool> = (task, { name, norm, steps, over
     const { best, best_distance } = await takeSteps(open, {
       key: JSON.stringify([name, norm, goal, overshoot, count]),
       write: (context, model) => writeStep(context, model, { norm, goal, overshoot, count }),
-      state: { x: images, ...nothing, done: column(images.shape[0]!, 0) },
+      state: { x: images, ...nothing, done: filled([images.shape[0]!], 0) },
       done: 'done',
       // The last step only judges where the one before it led.
       steps: steps + 1,
@@ -108,8 +99,8 @@ function writeStep(
   const { delta } = nearest(g, step.length, { delta: step.delta });
   const start = flat(g, origin);
   const lengthened = g.add(start, g.scale(g.sub(flat(g, x), start), 1 + overshoot));
-  const moved = g.op('Clip', [g.add(lengthened, delta), g.constant(0), g.constant(1)]);
-  g.output(g.where(g.reshape(success, imageShape(x)), x, g.reshape(moved, shape)), 'x_next');
+  const moved = clipToBox(g, g.add(lengthened, delta));
+  g.output(g.where(eachImage(g, success, x), x, g.reshape(moved, shape)), 'x_next');
   g.input('done', 'float32', [batch]);
   for (const name of ['done_next', 'succeeded']) g.output(g.cast(success, 'float32'), name);
   g.output(g.reduceSum(g.abs(rivals.gradients), [1, 2]), 'gradient_size');

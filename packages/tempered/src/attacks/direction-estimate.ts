@@ -2,9 +2,11 @@
 import type { Value } from 'onnx-grad';
 import { defaultBatchSize, feed, floats, oneHot, scalar } from '../models/batching.ts';
 import type { Classifier } from '../models/classifier.ts';
+import type { Goal } from '../optimize/judgement.ts';
+import { clipToBox } from '../optimize/project.ts';
 import type { Random } from '../random.ts';
 import { sizeOf } from '../tensor.ts';
-import { type Goal, writeMet, writeScore } from './goal.ts';
+import { writeMet, writeScore } from './goal.ts';
 import { drawDirections, noiseTable, writeDirections } from './noise-table.ts';
 
 export interface Estimator {
@@ -54,7 +56,7 @@ export async function openEstimator(classifier: Classifier, options: EstimatorOp
       const flat = g.reshape(drawn, [rows, size]);
       const length = g.offset(g.sqrt(g.reduceSum(g.square(flat), [1], true)), 1e-12);
       const directions = g.reshape(unit ? g.div(flat, length) : flat, [rows, ...inputShape]);
-      const points = g.op('Clip', [g.add(x, g.mul(directions, radius)), g.constant(0), g.constant(1)]);
+      const points = clipToBox(g, g.add(x, g.mul(directions, radius)));
       const { logits } = model(points);
       const classOfEach = g.expand(target, [rows, classes.length]);
       const values =

@@ -3,33 +3,23 @@ import { oneHot, scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { predictLogits } from '../models/predict.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { clipToBox, eachImage } from '../optimize/project.ts';
 import { createRandom } from '../random.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
+import { rows, sizeOf, type Tensor } from '../tensor.ts';
 import { cosineBetween } from './fmn.ts';
-import type { Goal } from './goal.ts';
 import { stepToHyperplane } from './hyperplane.ts';
 import { nearest, rivalPairs, writeRivals } from './rivals.ts';
 import type { Search, Task } from './search.ts';
-import {
-  type Best,
-  checkCounts,
-  checkSizes,
-  flat,
-  imageShape,
-  NONE,
-  type Open,
-  searchSmallest,
-  takeSteps,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { checkCounts, checkSizes } from './settings.ts';
+import { type Best, flat, NONE, type Open, searchSmallest, takeSteps, writeBest, writeDistance } from './smallest.ts';
+import { wrongClasses } from './wrong-classes.ts';
 
 export interface Fab {
   readonly name: 'fab';
   readonly norm: Norm;
   readonly steps: number;
-  /** Runs from the original (the first) and from random points around it. */
+  /** Runs: the very first from the original, all others from random points around it. */
   readonly restarts: number;
   /** Classes aimed at in turn, the strongest ones (FAB-T); 0: every step aims at the nearest boundary. */
   readonly targets: number;
@@ -107,7 +97,8 @@ async function run(open: Open, nothing: Best, attack: Fab): Promise<Best> {
   let known = nothing;
   for (const [turn, aim] of aims.entries()) {
     for (let restart = 0; restart < restarts; restart++) {
-      const start = restart === 0 ? task.images : randomStart(task, known.best_distance, attack, turn, restart);
+      const repetition = task.restart * restarts + restart;
+      const start = repetition === 0 ? task.images : randomStart(task, known.best_distance, norm, turn, repetition);
       const { best, best_distance } = await takeSteps(open, {
         key: JSON.stringify([name, options]),
         write: (context, classifier) => writeStep(context, classifier, options),
@@ -127,14 +118,11 @@ async function run(open: Open, nothing: Best, attack: Fab): Promise<Best> {
 
 /** One-hot classes beside the label, by their logits at the original: [N, K] for each rank. */
 async function strongestFirst({ task, total }: Open, most: number): Promise<Tensor[]> {
-  const { classifier, images, labels, batchSize, signal } = task;
+  const { classifier, images, labels, batchSize, imageNumbers, signal } = task;
   const classes = classifier.classes.length;
-  const { data } = await predictLogits(classifier, images, { batchSize, signal });
+  const logits = await predictLogits(classifier, images, { batchSize, imageNumbers, signal });
   total.forwards += labels.length;
-  const ranked = Array.from(labels, (label, row) => {
-    const others = Array.from({ length: classes }, (_, k) => k).filter((k) => k !== label);
-    return others.sort((a, b) => data[row * classes + b]! - data[row * classes + a]!);
-  });
+  const ranked = Array.from(labels, (label, i) => wrongClasses(rows(logits, i, i + 1).data, label));
   return Array.from({ length: Math.min(most, classes - 1) }, (_, rank) =>
     oneHot(
       ranked.map((others) => others[rank]!),
@@ -147,13 +135,13 @@ async function strongestFirst({ task, total }: Open, most: number): Promise<Tens
 const WIDE: Readonly<Record<Norm, number>> = { linf: 0.3, l2: 1, l1: 5 };
 
 /** Random points within half of the distance found so far, or of the radius of the ball where there is one. */
-function randomStart(task: Task, distances: Tensor, { norm, restarts }: Fab, turn: number, restart: number): Tensor {
+function randomStart(task: Task, distances: Tensor, norm: Norm, turn: number, repetition: number): Tensor {
   const { images, seed, imageNumbers, epsilon } = task;
   const data = images.data.slice();
   const size = sizeOf(images.shape.slice(1));
   const delta = new Float32Array(size);
   for (const [row, distance] of distances.data.entries()) {
-    const random = createRandom(seed, 'fab', imageNumbers[row]!, task.restart * restarts + restart, turn);
+    const random = createRandom(seed, 'fab', imageNumbers[row]!, repetition, turn);
     const reach = Math.min(distance < NONE ? distance : WIDE[norm], epsilon?.[row] ?? Infinity);
     balls[norm].randomPoint(delta, reach / 2, random);
     for (let i = 0; i < size; i++) data[row * size + i] = Math.min(1, Math.max(0, data[row * size + i]! + delta[i]!));
@@ -198,10 +186,10 @@ function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const near = g.add(flat(g, x), delta);
   const far = g.add(flat(g, origin), fromOrigin.delta);
   const mixed = g.add(near, g.mul(alpha, g.sub(far, near)));
-  const moved = g.reshape(g.op('Clip', [mixed, g.constant(0), g.constant(1)]), shape);
+  const moved = g.reshape(clipToBox(g, mixed), shape);
 
   const { success } = writeJudgement(g, model(moved).logits, target, goal);
   writeBest(g, moved, success, writeDistance(g, norm, moved, origin));
   const back = g.add(origin, g.scale(g.sub(moved, origin), backward));
-  g.output(g.where(g.reshape(success, imageShape(x)), back, moved), 'x_next');
+  g.output(g.where(eachImage(g, success, x), back, moved), 'x_next');
 }

@@ -3,21 +3,13 @@ import { scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
-import type { Goal } from './goal.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { eachImage } from '../optimize/project.ts';
+import { filled } from '../tensor.ts';
 import { lengths } from './hyperplane.ts';
 import type { Search } from './search.ts';
-import {
-  checkCounts,
-  checkSizes,
-  column,
-  flat,
-  NONE,
-  searchSmallest,
-  takeSteps,
-  writeBest,
-  writeDistance,
-  writeJudgement,
-} from './smallest.ts';
+import { checkCounts, checkSizes } from './settings.ts';
+import { flat, NONE, searchSmallest, takeSteps, writeBest, writeDistance } from './smallest.ts';
 
 export interface Fmn {
   readonly name: 'fmn';
@@ -78,7 +70,7 @@ export const searchFmn: Search<Fmn> = (task, { name, norm, steps, stepSize, radi
     const { best, best_distance } = await takeSteps(open, {
       key: JSON.stringify([name, norm, goal]),
       write: (context, classifier) => writeStep(context, classifier, norm, goal),
-      state: { x: images, radius: column(images.shape[0]!, 0), ...nothing },
+      state: { x: images, radius: filled([images.shape[0]!], 0), ...nothing },
       // The last step only judges where the one before it led.
       steps: steps + 1,
       feeds: (step) => ({
@@ -122,8 +114,7 @@ function writeStep({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const next = g.where(success, shrunk, g.where(known, grown, g.scale(estimate, 1 + BEYOND)));
   g.output(next, 'radius_next');
 
-  const column = [batch, ...classifier.inputShape.map(() => 1)];
-  const length = g.expand(stepSize, column);
+  const length = g.expand(stepSize, [batch, ...classifier.inputShape.map(() => 1)]);
   const moved = balls[norm === 'linf' ? 'linf' : 'l2'].step(g, x, ascent, length);
-  g.output(balls[norm].project(g, moved, origin, g.reshape(next, column)), 'x_next');
+  g.output(balls[norm].project(g, moved, origin, eachImage(g, next, x)), 'x_next');
 }

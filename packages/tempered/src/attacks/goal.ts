@@ -4,11 +4,9 @@ import type { Chunk } from '../models/batching.ts';
 import { oneHot, padLabels } from '../models/batching.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import type { Task } from './search.ts';
-import { writeJudgement } from './smallest.ts';
-
-export type Goal = 'away' | 'toward';
 
 export const goalOf = ({ targets }: Task): Goal => (targets ? 'toward' : 'away');
 

@@ -1,6 +1,7 @@
 /** @file The exact step to a hyperplane inside the box [0, 1], written into a graph for many points at once. */
 import type { GraphBuilder, Value } from 'onnx-grad';
 import type { Norm } from '../optimize/ball.ts';
+import { clipToBox } from '../optimize/project.ts';
 
 export interface Step {
   /** [..., D]. */
@@ -78,5 +79,5 @@ function fillInOrder(g: GraphBuilder, size: Value, edge: Value, needed: Value): 
   const part = g.mask(g.equal(size, last), edge);
   const missing = g.sub(needed, reduce(g, 'ReduceSum', g.mul(size, whole)));
   const share = g.div(missing, g.max(reduce(g, 'ReduceSum', g.mul(size, part)), g.constant(1e-30)));
-  return g.add(whole, g.mul(part, g.op('Clip', [share, g.constant(0), g.constant(1)])));
+  return g.add(whole, g.mul(part, clipToBox(g, share)));
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UsageError } from '../errors.ts';
 import { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
+import { repaired } from '../models/repair.ts';
 import { networkModel, noiseImages } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -86,4 +87,25 @@ it('does not continue another evaluation', async () => {
     expect(refusal).toBeInstanceOf(UsageError);
     expect(refusal.message).toContain('belongs to another evaluation');
   }
+});
+
+it('does not continue with another model of the same name, nor with another surrogate', async () => {
+  const options = { images, labels, epsilon: 0.07 };
+  const { description } = network;
+  const initializers = new Map(description.graph.initializers);
+  const [name, tensor] = [...initializers][0]!;
+  const data = Float32Array.from(tensor.data as ArrayLike<number>, (w, i) => (i === 0 ? w + 1e-6 : w));
+  initializers.set(name, { dtype: 'float32', shape: tensor.shape, data });
+  const trainedOn = new Classifier({ ...description, graph: { ...description.graph, initializers } }, runtime);
+  const softened = new Classifier(repaired(description, { scale: 0.5 }), runtime);
+  const { state } = await attackInStages(network, stages, options);
+  const message = 'the state belongs to another evaluation: its model, images, attacks, radii or seed differ';
+  await expect(attackInStages(trainedOn, stages, { ...options, state })).rejects.toThrow(new UsageError(message));
+  const { state: transferred } = await attackInStages(network, stages, { ...options, surrogate: trainedOn });
+  for (const surrogate of [undefined, network, softened])
+    await expect(attackInStages(network, stages, { ...options, surrogate, state: transferred })).rejects.toThrow(
+      new UsageError(message),
+    );
+  const same = new Classifier(description, runtime);
+  await expect(attackInStages(same, stages, { ...options, state })).resolves.toBeDefined();
 });

@@ -1,5 +1,7 @@
 /** @file Several attacks one after the other with a state that survives the process: long evaluations can be resumed. */
+import { writeModel } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
+import { floats } from '../models/batching.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { rows, sizeOf, type Tensor, takeRows } from '../tensor.ts';
@@ -64,7 +66,7 @@ export interface Staged {
  * Attacks images stage by stage, each on the images that stand, and hands out a state after every block. Without an
  * interruption, the result is that of `worstCase` on the images that are right unperturbed.
  *
- * @throws UsageError when a state belongs to other images, stages, radii or seeds
+ * @throws UsageError when a state belongs to another model or surrogate, other images, stages, radii or seeds
  * @example
  * const { stages } = autoAttackStages(autoAttack(), classifier.classes.length);
  * const state = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
@@ -76,7 +78,7 @@ export async function attackInStages(
   stages: readonly Stage[],
   { state: known, onStage, block = 100, ...options }: StagesOptions,
 ): Promise<Staged> {
-  const question = questionOf(classifier, stages, options);
+  const question = await questionOf(classifier, stages, options);
   if (known !== undefined && known.question !== question)
     throw new UsageError('the state belongs to another evaluation: its model, images, attacks, radii or seed differ');
   let state = known ?? (await start(classifier, question, stages, options));
@@ -90,14 +92,14 @@ export async function attackInStages(
 
 type Asked = Omit<StagesOptions, 'state' | 'onStage' | 'block'>;
 
-function questionOf(
-  { description }: Classifier,
+async function questionOf(
+  classifier: Classifier,
   stages: readonly Stage[],
   { images, labels, epsilon, seed = 0, imageNumbers, surrogate }: Asked,
-): string {
+): Promise<string> {
   return JSON.stringify({
-    model: description.name,
-    surrogate: surrogate?.description.name,
+    model: await identityOf(classifier),
+    surrogate: surrogate && (await identityOf(surrogate)),
     stages,
     images: [images.shape, checksum(images.data)],
     labels: checksum(labels),
@@ -107,9 +109,20 @@ function questionOf(
   });
 }
 
-/** FNV-1a over the bits of numbers: tells mix-ups, not forgeries. */
-function checksum(numbers: ArrayLike<number>): number {
-  const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
+/** A name alone would take the next checkpoint of a training, under the same name, for the same model. */
+async function identityOf({ description, parameters }: Classifier) {
+  const { name, graph, repair } = description;
+  const trained: [string, number][] = [];
+  for (const [parameter, tensor] of Object.entries(parameters))
+    trained.push([parameter, checksum(floats(await tensor.read()))]);
+  return { name, file: checksumOfBytes(writeModel(graph)), repair, trained };
+}
+
+const checksum = (numbers: ArrayLike<number>): number =>
+  checksumOfBytes(new Uint8Array(Float64Array.from(numbers).buffer));
+
+/** FNV-1a: tells mix-ups, not forgeries. */
+function checksumOfBytes(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;

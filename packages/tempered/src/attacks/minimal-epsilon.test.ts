@@ -7,6 +7,7 @@ import { perturb } from './attack.ts';
 import { carliniWagner } from './carlini-wagner.ts';
 import { fgsm } from './fgsm.ts';
 import { minimalEpsilon } from './minimal-epsilon.ts';
+import { pgd } from './pgd.ts';
 
 /** Class 1 where x₀ − x₁ > 0. */
 const WEIGHTS = [
@@ -60,5 +61,29 @@ it('Carlini and Wagner reach the confidence asked for', async () => {
     expect(adversarial.data[2 * i]! - adversarial.data[2 * i + 1]!).toBeGreaterThanOrEqual(0.2);
     // The line x₀ − x₁ = 0.2 is (gap + 0.2) / √2 away.
     expect(distance[i]!).toBeLessThan(((gap + 0.2) / Math.SQRT2) * 1.1);
+  }
+});
+
+it('finds at every radius what FGSM finds, though the random start leads nowhere', async () => {
+  const still = pgd({ steps: 1, stepSize: 0, keep: 'worst' });
+  const [byFgsm, byPgd] = await Promise.all(
+    [fgsm(), still].map((attack) => {
+      const search = minimalEpsilon(attack, { start: 0.03, tolerance: 0.01 });
+      return perturb(classifier, search, { images, labels: [0, 0, 0, 0] });
+    }),
+  );
+  for (const [i, distance] of byFgsm!.distance.entries())
+    expect(byPgd!.distance[i]!).toBeLessThanOrEqual(distance * 1.011);
+});
+
+it('with a final search, they keep it', async () => {
+  const attack = carliniWagner({ confidence: 0.2, steps: 60, weight: 1, searchSteps: 4, learningRate: [0.1, 0.01] });
+  const [plain, searched] = await Promise.all(
+    [attack, { ...attack, finalSearch: 10 }].map((each) => perturb(classifier, each, { images, labels: [0, 0, 0, 0] })),
+  );
+  for (const i of [0, 1, 2]) {
+    const { data } = searched!.adversarial;
+    expect(data[2 * i]! - data[2 * i + 1]!).toBeGreaterThanOrEqual(0.2);
+    expect(searched!.distance[i]!).toBeLessThanOrEqual(plain!.distance[i]!);
   }
 });

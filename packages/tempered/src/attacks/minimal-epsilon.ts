@@ -6,7 +6,7 @@ import type { Attack } from './attack.ts';
 import { isMinimal, normOf } from './norm-of.ts';
 import { onlyImages } from './only-images.ts';
 import type { Search } from './search.ts';
-import { checkCounts, checkSizes } from './smallest.ts';
+import { checkCounts, checkSizes } from './settings.ts';
 
 export interface MinimalEpsilon {
   readonly name: 'minimal-epsilon';
@@ -73,8 +73,8 @@ export const searchMinimalEpsilon: Search<MinimalEpsilon> = async (task, search,
     const open = Uint32Array.from(failed.keys()).filter((i) => broken[i]! > 0 && next(i) !== undefined);
     if (open.length === 0) break;
     const epsilon = Float64Array.from(open, (i) => next(i)!);
-    const part = { ...onlyImages(task, open), epsilon, restart: task.restart * rounds + round };
-    const found = await run({ ...part, onProgress: undefined }, attack);
+    // Every round is the same run at another radius: its random numbers are those of the task, and scale with ε.
+    const found = await run({ ...onlyImages(task, open), epsilon, onProgress: undefined }, attack);
     total.forwards += found.forwards;
     total.gradients += found.gradients;
     if (round === 0) total.zeroGradients = found.zeroGradients;

@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { defaultBatchSize, feed, floats, oneHot, scalar } from '../models/batching.ts';
 import type { ClassifierProgram } from '../models/classifier.ts';
 import { balls, type Norm, perImage } from '../optimize/ball.ts';
+import { clipToBox } from '../optimize/project.ts';
 import { createRandom } from '../random.ts';
 import { rows as rowsOf, sizeOf } from '../tensor.ts';
 import { goalOf, writeMet, writeScore } from './goal.ts';
@@ -136,7 +137,7 @@ function writeNoisy(g: GraphBuilder, attack: Noise, x: Value, epsilon: Value, dr
     epsilon,
     drawn.shape.map(() => 1),
   );
-  const inBox = (delta: Value) => g.op('Clip', [g.add(origin, delta), g.constant(0), g.constant(1)]);
+  const inBox = (delta: Value) => clipToBox(g, g.add(origin, delta));
   const inBoxes = (delta: Value) => balls.linf.project(g, g.add(origin, delta), origin, radius);
   switch (attack.kind) {
     case 'uniform':

@@ -1,6 +1,6 @@
 /** @file The classes that an image may be pushed to: which ones, how far behind they are, and the gradients of that. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import type { Goal } from './goal.ts';
+import type { Goal } from '../optimize/judgement.ts';
 
 export interface Rivals {
   /** Rival's logit minus that of the class to leave, [N, R, 1]. */

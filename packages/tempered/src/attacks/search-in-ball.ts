@@ -1,5 +1,5 @@
 import { type OptimizedInput, type OptimizeInputOptions, optimizeInput } from '../optimize/optimize-input.ts';
-import { rows } from '../tensor.ts';
+import { putRows } from '../tensor.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Task } from './search.ts';
 
@@ -23,8 +23,7 @@ export async function searchInBallAfterFgsm(task: Task, how: How): Promise<Found
   if (left.length === 0) return { ...once, adversarial };
   const stepSize = Float64Array.from(left, (i) => how.stepSize[i]!);
   const rest = await optimise(onlyImages(task, left), { ...how, stepSize });
-  const size = adversarial.data.length / once.success.length;
-  for (const [k, i] of left.entries()) adversarial.data.set(rows(rest.images, k, k + 1).data, i * size);
+  putRows(adversarial, rest.images, left);
   return {
     adversarial,
     zeroGradients: once.zeroGradients,

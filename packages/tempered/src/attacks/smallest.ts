@@ -1,14 +1,14 @@
 /** @file What attacks that look for the smallest perturbation share: who takes part, the best found so far, the final search. */
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { UsageError } from '../errors.ts';
 import { oneHot, scalar } from '../models/batching.ts';
 import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
-import { objectives } from '../objectives/objectives.ts';
 import type { Norm } from '../optimize/ball.ts';
+import { type Goal, writeJudgement } from '../optimize/judgement.ts';
+import { clipToBox, eachImage } from '../optimize/project.ts';
 import { copyRows, type Rows, runStaged, type StagedOptions } from '../optimize/staged.ts';
-import { sizeOf, type Tensor, zeros } from '../tensor.ts';
-import { type Goal, goalOf } from './goal.ts';
+import { filled, putRows, sizeOf, type Tensor, zeros } from '../tensor.ts';
+import { goalOf } from './goal.ts';
 import { lengths } from './hyperplane.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Task } from './search.ts';
@@ -26,11 +26,17 @@ export interface Open {
 /** The nearest adversarial image known, and its distance. */
 export type Best = Readonly<Record<'best' | 'best_distance', Tensor>>;
 
-/** Searches for the images that the judge does not already get wrong; those stay as they are. */
+/**
+ * Searches for the images that the judge does not already get wrong; those stay as they are.
+ *
+ * @param finalSearch steps along the line from what was found to the original, no nearer than where the margin is
+ *   `confidence`
+ */
 export async function searchSmallest(
   task: Task,
   finalSearch: number,
   search: (open: Open, best: Best) => Promise<Best>,
+  confidence = 0,
 ): Promise<Found> {
   const { judge, images, labels, targets, batchSize, imageNumbers, signal } = task;
   const predictions = await predict(judge, images, { batchSize, imageNumbers, signal });
@@ -43,37 +49,15 @@ export async function searchSmallest(
   const part = onlyImages(task, right);
   const classes = oneHot(part.targets ?? part.labels, task.classifier.classes.length);
   const open: Open = { task: part, target: classes, goal: goalOf(task), total };
-  const nothing = { best: part.images, best_distance: column(right.length, NONE) };
+  const nothing = { best: part.images, best_distance: filled([right.length], NONE) };
   const best = await search(open, nothing);
-  const found = finalSearch > 0 ? await alongTheLine(open, best.best, finalSearch) : best.best;
-  const size = sizeOf(images.shape.slice(1));
-  for (const [row, i] of right.entries())
-    adversarial.data.set(found.data.subarray(row * size, (row + 1) * size), i * size);
+  const found = finalSearch > 0 ? await alongTheLine(open, best.best, finalSearch, confidence) : best.best;
+  putRows(adversarial, found, right);
   return { adversarial, ...total };
-}
-
-/** Throws a UsageError unless counts are whole numbers, `least` or more. */
-export function checkCounts(attack: string, counts: Readonly<Record<string, number>>, least: 0 | 1): void {
-  for (const [what, count] of Object.entries(counts))
-    if (!Number.isInteger(count) || count < least)
-      throw new UsageError(`${attack}: ${what} must be a whole number, ${least} or more, not ${count}`);
-}
-
-/** Throws a UsageError unless sizes are numbers above 0. */
-export function checkSizes(attack: string, sizes: Readonly<Record<string, number | readonly number[]>>): void {
-  for (const [what, size] of Object.entries(sizes))
-    for (const value of typeof size === 'number' ? [size] : size)
-      if (!(value > 0 && value < Infinity)) throw new UsageError(`${attack}: ${what} must be above 0, not ${value}`);
 }
 
 /** Distance of an image for which nothing has been found. */
 export const NONE = 1e30;
-
-/** The same number for every image, [N]. */
-export const column = (count: number, value: number): Tensor => ({
-  shape: [count],
-  data: new Float32Array(count).fill(value),
-});
 
 interface Steps extends Pick<StagedOptions, 'steps' | 'feeds' | 'done'> {
   /** Names what `write` writes. */
@@ -114,29 +98,8 @@ export async function takeSteps({ task, target, total }: Open, steps: Steps): Pr
   return state;
 }
 
-export const imageShape = ({ shape }: Value): number[] => [shape[0]!, ...shape.slice(1).map(() => 1)];
-
 /** [N, ...] as [N, D]. */
 export const flat = (g: GraphBuilder, x: Value): Value => g.reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))]);
-
-export interface Judged {
-  /** How far an image is beyond what counts as adversarial: its margin, with the sign of the goal, less the slack, [N]. */
-  readonly excess: Value;
-  readonly success: Value;
-}
-
-/**
- * Other programs that compute the same logits round otherwise: images whose margin is a few roundings wide are not
- * called adversarial yet.
- */
-export function writeJudgement(g: GraphBuilder, logits: Value, target: Value, goal: Goal): Judged {
-  const margin = objectives.margin.build(g, logits, target);
-  const slack = g.scale(g.reduceMax(g.abs(logits), [1]), ROUNDING);
-  const excess = g.sub(goal === 'away' ? margin : g.neg(margin), slack);
-  return { excess, success: g.greater(excess, g.constant(0)) };
-}
-
-const ROUNDING = 1e-6;
 
 /** ‖x − origin‖ of each image, [N]. */
 export const writeDistance = (g: GraphBuilder, norm: Norm, x: Value, origin: Value): Value =>
@@ -147,7 +110,7 @@ export function writeBest(g: GraphBuilder, x: Value, success: Value, distance: V
   const best = g.input('best', 'float32', x.shape);
   const known = g.input('best_distance', 'float32', distance.shape);
   const better = g.and(success, g.less(distance, known));
-  g.output(g.where(g.reshape(better, imageShape(x)), x, best), 'best_next');
+  g.output(g.where(eachImage(g, better, x), x, best), 'best_next');
   const next = g.where(better, distance, known);
   g.output(next, 'best_distance_next');
   return { distance: next };
@@ -157,20 +120,20 @@ export function writeBest(g: GraphBuilder, x: Value, success: Value, distance: V
  * Moves each image along the line to its original as far as it stays adversarial: by turns to where the margin would
  * be 0 were it linear between the ends known, and to their middle (the final search of Croce & Hein 2020, §3.3).
  */
-async function alongTheLine(open: Open, best: Tensor, steps: number): Promise<Tensor> {
+async function alongTheLine(open: Open, best: Tensor, steps: number, confidence: number): Promise<Tensor> {
   const { goal } = open;
   const count = best.shape[0]!;
   const { low_margin, margin } = await takeSteps(open, {
-    key: `ends ${goal}`,
-    write: (context, classifier) => writeEnds(context, classifier, goal),
+    key: `ends ${goal} ${confidence}`,
+    write: (context, classifier) => writeEnds(context, classifier, goal, confidence),
     state: { x: best, low_margin: zeros([count]), margin: zeros([count]) },
     steps: 1,
     forwards: 2,
     gradients: 0,
   });
   const { x } = await takeSteps(open, {
-    key: `line ${goal}`,
-    write: (context, classifier) => writeLine(context, classifier, goal),
+    key: `line ${goal} ${confidence}`,
+    write: (context, classifier) => writeLine(context, classifier, goal, confidence),
     state: { x: best, low: zeros([count]), low_margin: low_margin!, margin: margin! },
     steps,
     feeds: (step) => ({ linear: scalar(step % 2 === 0 ? 1 : 0) }),
@@ -180,7 +143,7 @@ async function alongTheLine(open: Open, best: Tensor, steps: number): Promise<Te
 }
 
 /** Margins at the original and at the best image. */
-function writeEnds({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal): void {
+function writeEnds({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal, confidence: number): void {
   const [x, origin] = ['x', 'origin'].map((name) => g.input(name, 'float32', [batch, ...classifier.inputShape])) as [
     Value,
     Value,
@@ -192,12 +155,12 @@ function writeEnds({ g, batch, model }: ProgramContext, classifier: Classifier, 
     [x, 'margin'],
   ] as const) {
     g.input(name, 'float32', [batch]);
-    g.output(writeJudgement(g, model(at).logits, target, goal).excess, `${name}_next`);
+    g.output(writeJudgement(g, model(at).logits, target, goal, confidence).excess, `${name}_next`);
   }
 }
 
 /** The line from the original, 0, to the best image, 1. `low` is the farthest point known that is not adversarial. */
-function writeLine({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal): void {
+function writeLine({ g, batch, model }: ProgramContext, classifier: Classifier, goal: Goal, confidence: number): void {
   const shape = [batch, ...classifier.inputShape];
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);
@@ -210,13 +173,13 @@ function writeLine({ g, batch, model }: ProgramContext, classifier: Classifier, 
   const width = g.sub(g.constant(1), low);
   const span = g.max(g.sub(margin, lowMargin), g.constant(1e-30));
   // A little beyond the root, so that a linear margin is met from the right side.
-  const root = g.op('Clip', [g.offset(g.div(g.neg(lowMargin), span), 1e-5), g.constant(0), g.constant(1)]);
+  const root = clipToBox(g, g.offset(g.div(g.neg(lowMargin), span), 1e-5));
   const share = g.where(g.greater(g.input('linear', 'float32', []), g.constant(0.5)), root, g.constant(0.5));
   const at = g.add(low, g.mul(width, share));
-  const spread = g.reshape(at, imageShape(x));
-  const next = g.op('Clip', [g.add(origin, g.mul(spread, g.sub(x, origin))), g.constant(0), g.constant(1)]);
-  const { excess, success } = writeJudgement(g, model(next).logits, target, goal);
-  g.output(g.where(g.reshape(success, imageShape(x)), next, x), 'x_next');
+  const spread = eachImage(g, at, x);
+  const next = clipToBox(g, g.add(origin, g.mul(spread, g.sub(x, origin))));
+  const { excess, success } = writeJudgement(g, model(next).logits, target, goal, confidence);
+  g.output(g.where(eachImage(g, success, x), next, x), 'x_next');
   g.output(g.where(success, g.div(low, g.max(at, g.constant(1e-30))), at), 'low_next');
   g.output(g.where(success, lowMargin, excess), 'low_margin_next');
   g.output(g.where(success, excess, margin), 'margin_next');

@@ -6,13 +6,13 @@ import type { Classifier, ProgramContext } from '../models/classifier.ts';
 import { objectives } from '../objectives/objectives.ts';
 import { iterate, releaseAll } from '../optimize/iterate.ts';
 import { type Lbfgs, lbfgsStart, lbfgsStep } from '../optimize/lbfgs.ts';
+import { clipToBox, eachImage } from '../optimize/project.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf, zeros } from '../tensor.ts';
 import { imageShape } from './goal.ts';
 import type { Search } from './search.ts';
 import { sampleAlongFlow } from './unforeseen/bilinear.ts';
-import { eachImage } from './unforeseen/transform.ts';
 
 export type SpatialLoss = 'cross-entropy' | 'margin';
 
@@ -199,7 +199,7 @@ function transformed(g: GraphBuilder, x: Value, flow: Value, epsilon: Value) {
   const displacement = g.mul(limit, g.tanh(g.div(field, limit)));
   return {
     displacement,
-    image: g.op('Clip', [sampleAlongFlow(g, x, displacement, 'edge'), g.constant(0), g.constant(1)]),
+    image: clipToBox(g, sampleAlongFlow(g, x, displacement, 'edge')),
   };
 }
 

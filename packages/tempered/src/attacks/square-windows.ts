@@ -1,6 +1,7 @@
 /** @file Where and how Square changes an image. Andriushchenko et al. 2020: §3.3 (schedule), Alg. 2 (l∞), Alg. 3 (l2). */
 import type { GraphBuilder, Value } from 'onnx-grad';
 import { balls, type Norm, perImage } from '../optimize/ball.ts';
+import { clipToBox } from '../optimize/project.ts';
 import type { Random } from '../random.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 
@@ -177,8 +178,7 @@ export function writeProposal(
       : g.add(g.scale(g.max(g.sub(radius, whole), zero), 1 / channels), held);
   const moved = g.add(g.sub(delta, g.mul(delta, windows)), g.mul(inside, allowance));
   // Clipping only shortens, so that in l2 the clipped point is the nearest one of ball and box.
-  if (norm === 'l2')
-    return g.op('Clip', [g.add(origin, g.mul(unit(moved, perImage(moved)), radius)), zero, g.constant(1)]);
+  if (norm === 'l2') return clipToBox(g, g.add(origin, g.mul(unit(moved, perImage(moved)), radius)));
   return balls[norm].project(g, g.add(origin, moved), origin, radius);
 }
 

@@ -1,6 +1,6 @@
 /** @file The attacks of the studies by the names that users write; `presets.ts` has what each is. */
 import type { Norm } from '../optimize/ball.ts';
-import type { AttackSettings, Entry } from './catalogue.ts';
+import type { AttackSettings, CatalogueEntry } from './catalogue.ts';
 import {
   bluffFgsm,
   bluffPgd,
@@ -22,9 +22,9 @@ import {
 function study(
   name: keyof typeof presets,
   norms: readonly ('linf' | 'l2')[],
-  settings: Entry['settings'],
+  settings: CatalogueEntry['settings'],
   make: (settings: AttackSettings) => StudyAttack,
-): Entry {
+): CatalogueEntry {
   const [usual, ...others] = norms;
   const { differs } = make({ norm: usual });
   const more = others.flatMap((norm) =>
@@ -52,7 +52,7 @@ const normOf = ({ norm }: { norm?: Norm }) => (norm === 'l2' ? 'l2' : 'linf');
 /** The attacks themselves do not depend on it. */
 const epsilon = 1;
 
-export const studies: Readonly<Record<string, Entry>> = {
+export const studies: Readonly<Record<string, CatalogueEntry>> = {
   kim2019: study('kim2019', TWO, ['norm'], (given) => kim2019({ norm: normOf(given), epsilon })),
   zhang2019: study('zhang2019', TWO, ['norm'], (given) => zhang2019({ norm: normOf(given), epsilon })),
   'zhang2019-fgsm': study('zhang2019Fgsm', ['linf'], [], () => zhang2019Fgsm({ epsilon })),

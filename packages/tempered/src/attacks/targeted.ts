@@ -7,6 +7,7 @@ import { rows, type Tensor } from '../tensor.ts';
 import type { Attack } from './attack.ts';
 import { searchInTurn } from './in-turn.ts';
 import type { Search, Task } from './search.ts';
+import { wrongClasses } from './wrong-classes.ts';
 
 /**
  * Which class to aim at:
@@ -106,9 +107,7 @@ function targetsOf(task: Task, policy: TargetPolicy, index: number, logits?: Flo
       throw new UsageError(`the list of targets has ${policy.list.length} entries, and none for image ${number}`);
     return [checkClass(classifier, target)];
   }
-  const others = Array.from(logits!.keys())
-    .filter((k) => k !== label)
-    .sort((a, b) => logits![b]! - logits![a]! || a - b);
+  const others = wrongClasses(logits!, label);
   if (policy === 'runner-up') return others.slice(0, 1);
   if (policy === 'least-likely') return others.slice(-1);
   if (policy === 'all') return others;

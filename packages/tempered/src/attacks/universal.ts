@@ -1,5 +1,5 @@
 /** @file One perturbation for all images. */
-import { gradient, type Value } from 'onnx-grad';
+import { gradient } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
 import { chunks, defaultBatchSize, feed, floats, oneHot, padLabels, padRows, scalar } from '../models/batching.ts';
 import { type Classifier, type ClassifierProgram, checkClasses, checkImages } from '../models/classifier.ts';
@@ -7,6 +7,7 @@ import { predict } from '../models/predict.ts';
 import { objectives } from '../objectives/objectives.ts';
 import { balls } from '../optimize/ball.ts';
 import { checkEpsilon, checkPixels } from '../optimize/optimize-input.ts';
+import { clipToBox } from '../optimize/project.ts';
 import type { Work } from '../progress.ts';
 import { createRandom } from '../random.ts';
 import { rows, sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
@@ -156,8 +157,7 @@ function compile(classifier: Classifier, norm: 'linf' | 'l2', batch: number): Pr
         delta.shape.map(() => 1),
       );
     const [epsilon, size] = [number('epsilon'), number('step_size')];
-    const clip = (value: Value) => g.op('Clip', [value, g.constant(0), g.constant(1)]);
-    const loss = objectives['cross-entropy'].build(g, model(clip(g.add(x, delta))).logits, target);
+    const loss = objectives['cross-entropy'].build(g, model(clipToBox(g, g.add(x, delta))).logits, target);
     const counted = g.mul(g.min(loss, g.constant(ENOUGH)), weight);
     const [ascent] = gradient(g, { of: counted, wrt: [delta] });
     const moved = balls[norm].step(g, delta, ascent!, size);

@@ -9,6 +9,7 @@ import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { balls, type Norm } from './ball.ts';
 import type { Direction } from './direction.ts';
+import type { Goal } from './judgement.ts';
 import type { ProjectionName } from './project.ts';
 import { copyRows, type Rows, runStaged } from './staged.ts';
 import { compileSteps, type Keep, type Momentum, nothingYet } from './steps.ts';
@@ -19,7 +20,7 @@ export interface OptimizeInputOptions extends Work {
   /** The class of each image that the objective speaks of: the true one, or a target. */
   labels: ArrayLike<number>;
   /** Move away from that class or toward it. */
-  goal: 'away' | 'toward';
+  goal: Goal;
   objective?: ObjectiveName;
   norm: Norm;
   /** Radius of the ball, in pixel units: one for all images or one each. */

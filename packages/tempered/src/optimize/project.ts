@@ -91,6 +91,13 @@ export function norm2(g: GraphBuilder, x: Value): Value {
   return g.sqrt(g.reduceSum(g.square(x), perImage(x), true));
 }
 
+/** One number an image, [N], in a shape that broadcasts to `like`, [N, ...]. */
+export const eachImage = (g: GraphBuilder, value: Value, like: Value): Value =>
+  g.reshape(
+    value,
+    like.shape.map((length, axis) => (axis === 0 ? length : 1)),
+  );
+
 /** The axes of one image: all but the first. */
 export const perImage = (x: Value): number[] => x.shape.map((_, axis) => axis).slice(1);
 

@@ -4,7 +4,7 @@ import type { Classifier, ClassifierProgram } from '../models/classifier.ts';
 import type { Work } from '../progress.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { uploadAll } from '../runtime/upload-all.ts';
-import { sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
+import { putRows, type Tensor, takeRows, zeros } from '../tensor.ts';
 import { iterate, releaseAll } from './iterate.ts';
 
 /** Tensors by name, each with a row for every image. */
@@ -141,12 +141,6 @@ export function copyRows(fetched: HostTensor, { start, end }: Chunk, into: Float
 
 const mapRows = (rows: Rows, change: (tensor: Tensor) => Tensor): Rows =>
   Object.fromEntries(Object.entries(rows).map(([name, tensor]) => [name, change(tensor)]));
-
-function putRows(into: Tensor, from: Tensor, indices: Uint32Array): void {
-  const size = sizeOf(into.shape.slice(1));
-  for (const [row, index] of indices.entries())
-    into.data.set(from.data.subarray(row * size, (row + 1) * size), index * size);
-}
 
 const onesFor = (used: number, batch: number): Tensor => ({
   shape: [batch],

@@ -5,12 +5,13 @@ import { type ObjectiveName, objectives } from '../objectives/objectives.ts';
 import { type Tensor, zeros } from '../tensor.ts';
 import type { Norm } from './ball.ts';
 import { averaged, type Direction, writeMove } from './direction.ts';
-import { type ProjectionName, perImage, projections } from './project.ts';
+import { type Goal, writeJudgement } from './judgement.ts';
+import { eachImage, type ProjectionName, perImage, projections } from './project.ts';
 
 /** What the compiled step depends on; ε and step size are fed, so that one program serves every ball. */
 export interface StepOptions {
   objective?: ObjectiveName;
-  goal: 'away' | 'toward';
+  goal: Goal;
   norm: Norm;
   /** Default `'steepest'`. */
   direction?: Direction;
@@ -61,7 +62,7 @@ function writeStep(context: ProgramContext, classifier: Classifier, options: Ste
   const x = g.input('x', 'float32', shape);
   const origin = g.input('origin', 'float32', shape);
   const [epsilon, stepSize] = ['epsilon', 'step_size'].map((name) =>
-    g.reshape(g.input(name, 'float32', [batch]), [batch, ...classifier.inputShape.map(() => 1)]),
+    eachImage(g, g.input(name, 'float32', [batch]), x),
   ) as [Value, Value];
   const sum = momentum && g.input('momentum', 'float32', shape);
   const at = momentum?.lookAhead ? g.add(x, g.mul(g.scale(stepSize, momentum.decay), sum!)) : x;
@@ -113,10 +114,7 @@ function writeObjective(
   const target = g.input('target', 'float32', [batch, classifier.classes.length]);
   const { logits } = model(x);
   const value = objectives[objective].build(g, logits, target);
-  const margin = objectives.margin.build(g, logits, target);
-  // Other programs round otherwise: a margin of a few roundings is no success yet.
-  const slack = g.scale(g.reduceMax(g.abs(logits), [1]), 1e-6);
-  const success = goal === 'away' ? g.greater(margin, slack) : g.less(margin, g.neg(slack));
+  const { success } = writeJudgement(g, logits, target, goal);
   return { value, success: g.cast(success, 'float32'), logits };
 }
 
@@ -148,7 +146,7 @@ function writeWorst(
     batch: g.cast(farther, 'float32'),
   }[keep === undefined || keep === 'last' ? 'worst' : keep];
   const better = g.greater(g.add(rank, g.scale(g.cast(none, 'float32'), 4)), g.constant(0.5));
-  const spread = g.reshape(better, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)]);
+  const spread = eachImage(g, better, x);
   return {
     x: g.where(spread, x, worstX),
     value: g.where(better, value, worstValue),
@@ -163,7 +161,7 @@ function writeBatchMean(g: GraphBuilder, value: Value): Value {
   return g.expand(mean, value.shape);
 }
 
-export const rises = ({ objective = 'cross-entropy' }: StepOptions): 'away' | 'toward' => objectives[objective].rises;
+export const rises = ({ objective = 'cross-entropy' }: StepOptions): Goal => objectives[objective].rises;
 
 /** What the program carries before the first step: no momentum, and an iterate that any other beats, with a success below every real one. */
 export function nothingYet(start: Tensor, { keep = 'last', momentum }: StepOptions): Record<string, Tensor> {

@@ -1,9 +1,10 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import type { Search } from '../search.ts';
 import { sampleAlongFlow } from './bilinear.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { eachImage, signStep, type Transform } from './transform.ts';
+import { signStep, type Transform } from './transform.ts';
 
 export interface Elastic extends Unforeseen {
   readonly name: 'elastic';

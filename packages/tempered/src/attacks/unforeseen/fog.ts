@@ -1,8 +1,9 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import type { Search } from '../search.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, eachImage, fillUnitInterval, signStep, type Transform } from './transform.ts';
+import { clip, fillUnitInterval, signStep, type Transform } from './transform.ts';
 
 export interface Fog extends Unforeseen {
   readonly name: 'fog';

@@ -1,7 +1,7 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import { log } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
-import { eachImage } from './transform.ts';
 
 /**
  * A Frank–Wolfe step on the l1 ball around 0, intersected with a box: moves the part size/ε of the way to the point

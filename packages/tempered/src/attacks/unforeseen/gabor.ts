@@ -1,10 +1,11 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import { cosTurns, sinTurns } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, eachImage, fillUnitInterval, signStep, type Transform } from './transform.ts';
+import { clip, fillUnitInterval, signStep, type Transform } from './transform.ts';
 
 export interface Gabor extends Unforeseen {
   readonly name: 'gabor';

@@ -1,13 +1,14 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
 import { UsageError } from '../../errors.ts';
 import { balls } from '../../optimize/ball.ts';
+import { eachImage } from '../../optimize/project.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
 import { frankWolfeStep, randomPointL1 } from './frank-wolfe.ts';
 import { type Coefficients, decode, encode, unitOf } from './jpeg-codec.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, eachImage, signStep, type Transform } from './transform.ts';
+import { clip, signStep, type Transform } from './transform.ts';
 
 export type CoefficientNorm = 'linf' | 'l2' | 'l1';
 

@@ -1,11 +1,12 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import { cosTurns, sinTurns } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
 import { gaussianWindow } from './elastic.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, eachImage, signStep, type Transform } from './transform.ts';
+import { clip, signStep, type Transform } from './transform.ts';
 
 export interface Snow extends Unforeseen {
   readonly name: 'snow';

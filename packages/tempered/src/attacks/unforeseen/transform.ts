@@ -1,5 +1,6 @@
 /** @file What the unforeseen attacks differ in: how variables become an image, and how a step moves the variables. */
 import type { GraphBuilder, Value } from 'onnx-grad';
+import { eachImage } from '../../optimize/project.ts';
 import type { Random } from '../../random.ts';
 
 /** The values that a transform is written from. */
@@ -33,13 +34,6 @@ export interface Transform {
   /** The variables after a step of length `size`, [N], along `ascent`, the gradient of what is to rise. */
   step(g: GraphBuilder, inputs: Inputs, ascent: Value, size: Value): Value;
 }
-
-/** One number an image, [N], in a shape that broadcasts to `like`, [N, ...]. */
-export const eachImage = (g: GraphBuilder, value: Value, like: Value): Value =>
-  g.reshape(
-    value,
-    like.shape.map((length, axis) => (axis === 0 ? length : 1)),
-  );
 
 export const clip = (g: GraphBuilder, x: Value, low: number, high: number): Value =>
   g.op('Clip', [x, g.constant(low), g.constant(high)]);
