@@ -27,7 +27,7 @@ export interface AuditOptions extends Work {
   classifier: Classifier;
   /** Where the model came from, for the report. */
   file: string;
-  /** SHA-256 of that file. */
+  /** SHA-256 of that file, with those beside it that hold its weights. */
   hash: string;
   /** What is done with pixels before the first layer, in words. */
   preprocessing: string;

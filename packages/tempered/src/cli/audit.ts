@@ -4,11 +4,11 @@ import type { Attack } from '../attacks/attack.ts';
 import { auditAttacks } from '../audit/attacks.ts';
 import { type AuditConfiguration, COUNTS, type Effort } from '../audit/configuration.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
-import { loadClassifier, readModelBytes } from '../models/node/load.ts';
+import { loadClassifier } from '../models/node/load.ts';
 import type { AuditResult } from '../report/audit-result.ts';
 import { auditFindings } from '../report/audit-summary.ts';
 import { epsilon, percent, percentInterval } from '../report/format.ts';
-import { hashBytes } from '../runs/hash.ts';
+import { hashModelFile } from '../runs/hash.ts';
 import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
 import { checkLines } from './evaluate.ts';
 import {
@@ -79,7 +79,7 @@ export function auditCommand(): Command {
             mean || std
               ? `mean ${mean?.join(', ') ?? 0} and standard deviation ${std?.join(', ') ?? 1} taken off by --mean and --std`
               : 'whatever is done to them is part of the file';
-          const hash = hashBytes(await readModelBytes(path));
+          const hash = await hashModelFile(path);
           const training = await trainingBeside(path, hash, classifier.description);
           const about = { classifier, file: path, hash, preprocessing, training };
           return runAudit({ ...about, dataset, configuration, folder, signal, onProgress });

@@ -13,11 +13,11 @@ import { type MinimalDistances, minimalDistances } from '../evaluation/minimal-d
 import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
 import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
 import type { Classifier } from '../models/classifier.ts';
-import { loadClassifier, readModelBytes } from '../models/node/load.ts';
+import { loadClassifier } from '../models/node/load.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { epsilon, measured, percent, percentInterval } from '../report/format.ts';
 import { writeFileAtomic } from '../runs/atomic.ts';
-import { hashBytes } from '../runs/hash.ts';
+import { hashModelFile } from '../runs/hash.ts';
 import { type AttackOptions, attacksFrom, withAttackOptions } from './attack-options.ts';
 import {
   type CommonOptions,
@@ -138,7 +138,7 @@ async function evaluateAndCheck(
 ): Promise<{ ledger: Ledger; masks: readonly string[]; checks: readonly HonestyCheck[] }> {
   const asked = { ...work, ...radiiFor(classifier, work.attacks, options) };
   if (!options.checks) return { ledger: await attackEach(classifier, asked), masks: [], checks: [] };
-  const record = { modelHash: hashBytes(await readModelBytes(path)) };
+  const record = { modelHash: await hashModelFile(path) };
   const training = await trainingBeside(path, record.modelHash, classifier.description);
   const evaluated = await evaluateWithRepair(classifier, asked);
   const checks = await checkHonesty(classifier, { ...work, evaluated, training, record });

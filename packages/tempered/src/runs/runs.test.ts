@@ -8,9 +8,11 @@ import ts from 'typescript';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fromArrays } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
+import { createModel } from '../models/architectures/index.ts';
+import { writeModelFile } from '../models/load.ts';
 import { writeFileAtomic } from './atomic.ts';
 import { toCsv } from './csv.ts';
-import { hashDataset } from './hash.ts';
+import { hashDataset, hashModelFile } from './hash.ts';
 import { plainCopy } from './json.ts';
 import { definedSettings } from './manifest.ts';
 import { type ManifestStart, openRun } from './run.ts';
@@ -195,6 +197,42 @@ it('hashes pixels and labels as SHA-256 does', () => {
   expect(of([0.25, 1], [0, 1])).toBe(createHash('sha256').update(Buffer.concat(bytes)).digest('hex'));
   expect(of([0.25, 0.5], [0, 1])).not.toBe(of([0.25, 1], [0, 1]));
   expect(of([0.25, 1], [1, 1])).not.toBe(of([0.25, 1], [0, 1]));
+});
+
+describe('hashModelFile', () => {
+  /** Fields of a protobuf message: numbers as varints below 128, the rest with its length before it. */
+  const message = (...fields: [number, number | string | Buffer][]): Buffer =>
+    Buffer.concat(
+      fields.map(([field, value]) => {
+        if (typeof value === 'number') return Buffer.of(field << 3, value);
+        const bytes = Buffer.from(value);
+        return Buffer.concat([Buffer.of((field << 3) | 2, bytes.length), bytes]);
+      }),
+    );
+
+  it('is SHA-256 of the file', async () => {
+    const file = join(folder, 'model.onnx');
+    const model = createModel({ architecture: 'small-cnn', inputShape: [1, 8, 8], classes: ['a', 'b'], seed: 1 });
+    const bytes = writeModelFile(model);
+    await writeFile(file, bytes);
+    expect(await hashModelFile(file)).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+
+  it('changes with the weights in a file beside the model', async () => {
+    // onnx.proto: a tensor w of 2 floats that lie in w.bin.
+    const external = message([1, 'location'], [2, 'w.bin']);
+    const tensor = message([1, 2], [2, 1], [8, 'w'], [13, external], [14, 1]);
+    const model = message([1, 8], [7, message([2, 'g'], [5, tensor])], [8, message([1, ''], [2, 17])]);
+    const file = join(folder, 'model.onnx');
+    await writeFile(file, model);
+    const hashWith = async (...weights: number[]) => {
+      await writeFile(join(folder, 'w.bin'), new Uint8Array(Float32Array.from(weights).buffer));
+      return hashModelFile(file);
+    };
+    const first = await hashWith(1, 2);
+    expect(await hashWith(1, 3)).not.toBe(first);
+    expect(await hashWith(1, 2)).toBe(first);
+  });
 });
 
 it('leaves settings out that are not set', () => {

@@ -5,7 +5,7 @@ import { check, type HonestyCheck, listed } from './check.ts';
 
 export interface EvaluationRecord {
   readonly seed?: number;
-  /** SHA-256 of the model file. */
+  /** SHA-256 of the model file, with the files beside it that hold its weights. */
   readonly modelHash?: string;
   /** "onnxruntime-node 1.30.0, CPU, 2 threads". */
   readonly runtime?: string;
