@@ -6,6 +6,7 @@ import type { Stage } from './in-stages.ts';
 import { searchInTurn } from './in-turn.ts';
 import { restarts } from './restarts.ts';
 import type { Search } from './search.ts';
+import { checkCounts } from './settings.ts';
 import { square } from './square.ts';
 
 export interface AutoAttack {
@@ -50,6 +51,7 @@ export interface AutoAttackOptions {
  * on the images that still stand, with the published budgets. Croce & Hein 2020, §5; in l1, Croce & Hein 2021. Networks of
  * three classes or less get other losses: see `autoAttackStages`.
  *
+ * @throws UsageError for budgets that are not whole numbers above 0
  * @example
  * const { success } = await perturb(classifier, autoAttack({ norm: 'l2' }), { images, labels, epsilon: 0.5 });
  */
@@ -62,6 +64,7 @@ export function autoAttack({
   queries = 5000,
   before = [],
 }: AutoAttackOptions = {}): AutoAttack {
+  checkCounts('AutoAttack', { steps, restarts, targets, fabTargets, queries }, 1);
   return { name: 'auto-attack', norm, steps, restarts, targets, fabTargets, queries, before };
 }
 

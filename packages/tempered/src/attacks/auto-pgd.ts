@@ -9,7 +9,7 @@ import { drawn, numbers, sparsityOf, startOf } from './auto-pgd-start.ts';
 import { type AutoPgdLoss, type AutoPgdStep, autoPgdState, writeAutoPgdStep } from './auto-pgd-step.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Search, Task } from './search.ts';
-import { checkCounts } from './settings.ts';
+import { checkCounts, checkSizes } from './settings.ts';
 import { wrongClasses } from './wrong-classes.ts';
 
 export interface AutoPgd {
@@ -56,6 +56,7 @@ export function autoPgd({
   radii = norm === 'l1' ? ENLARGED : [{ factor: 1, share: 1 }],
 }: AutoPgdOptions = {}): AutoPgd {
   checkCounts('AutoPGD', { steps, targets }, 1);
+  checkSizes('AutoPGD', { radii: radii.flatMap(({ factor, share }) => [factor, share]) });
   return { name: 'auto-pgd', norm, loss, steps, targets, projection, radii };
 }
 

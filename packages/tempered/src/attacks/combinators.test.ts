@@ -3,15 +3,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UsageError } from '../errors.ts';
 import { Classifier } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
-import { affineModel, networkModel, noiseImages } from '../models/testing/small-models.ts';
+import { affineModel, modelOf, networkModel, noiseImages } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { rows } from '../tensor.ts';
 import { type Attack, isMinimal, normOf, perturb } from './attack.ts';
+import { deepFool } from './deep-fool.ts';
+import { fab } from './fab.ts';
 import { fgsm } from './fgsm.ts';
 import { hopSkipJump } from './hop-skip-jump.ts';
 import { noise } from './noise.ts';
-import { pgd } from './pgd.ts';
+import { bim, pgd } from './pgd.ts';
 import { restarts } from './restarts.ts';
 import { square } from './square.ts';
 import { chooseTargets, type TargetChoice, type TargetPolicy, targeted } from './targeted.ts';
@@ -98,6 +100,34 @@ describe('restarts', () => {
       expect(three![i]).toBeLessThanOrEqual(two![i]!);
     }
     expect([...three!]).not.toEqual([...one!]);
+  });
+
+  it('of FAB start from the image once, and from random points after that', async () => {
+    // Flat below ½: from 0.45 no gradient leads on, from random points beyond ½ one does.
+    const hinge = modelOf([1, 1, 1], 2, (g, x) => {
+      const rise = g.relu(g.offset(g.op('Flatten', [x], { axis: 1 }), -0.5));
+      return g.rename(g.concat([g.scale(rise, 0), g.offset(g.scale(rise, 10), -0.1)], 1), 'logits');
+    });
+    const at = { images: { shape: [8, 1, 1, 1], data: new Float32Array(8).fill(0.45) }, labels: new Int32Array(8) };
+    const broken = async (runs: number) =>
+      (await perturb(new Classifier(hinge, runtime), restarts(fab({ steps: 3 }), runs), at)).success;
+    expect(await broken(1)).toEqual(new Uint8Array(8));
+    expect((await broken(4)).reduce((a, b) => a + b, 0)).toBeGreaterThan(4);
+  });
+
+  it.each<[string, Attack]>([
+    ['BIM', bim({ steps: 2 })],
+    ['FGSM toward the runner-up', targeted(fgsm(), 'runner-up')],
+    ['DeepFool', deepFool({ steps: 3 })],
+    ['the worst of two', worstCase([fgsm(), bim({ steps: 2 })])],
+  ])('are one run of an attack that draws nothing: %s', async (_, attack) => {
+    const options = { images, labels, ...(isMinimal(attack) ? {} : { epsilon: 0.02 }) };
+    const [once, thrice] = [
+      await perturb(network, attack, options),
+      await perturb(network, restarts(attack, 3), options),
+    ];
+    expect(thrice.gradients).toBe(once.gradients);
+    expect(thrice.adversarial).toEqual(once.adversarial);
   });
 
   it('need a number', () => expect(() => restarts(pgd(), 0)).toThrow('must be a whole number, 1 or more, not 0'));

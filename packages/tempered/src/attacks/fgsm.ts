@@ -3,6 +3,7 @@ import type { Norm } from '../optimize/ball.ts';
 import type { StartRegion } from '../optimize/optimize-input.ts';
 import type { Search } from './search.ts';
 import { searchInBall } from './search-in-ball.ts';
+import { checkAmounts, checkShares } from './settings.ts';
 
 export interface Fgsm {
   readonly name: 'fgsm';
@@ -28,20 +29,26 @@ export function fgsm({ norm = 'linf', loss = 'cross-entropy' }: FgsmOptions = {}
 /**
  * R+FGSM: a step of `share` · ε along random signs, and the rest of ε along the sign of the gradient there. Tramèr et al.
  * 2018, eq. 7, with share ½.
+ *
+ * @throws UsageError for a share outside (0, 1]
  */
 export function rFgsm({ loss = 'cross-entropy', share = 0.5 }: { loss?: ObjectiveName; share?: number } = {}): Fgsm {
+  checkShares('R+FGSM', { share });
   return { name: 'fgsm', norm: 'linf', loss, randomStart: { signs: share }, relativeStep: 1 - share };
 }
 
 /**
  * FGSM-RS: from a uniformly random point of the ball, one step of `relativeStep` · ε, drawn back into the ball. Wong et al.
  * 2020, algorithm 3, with 1.25.
+ *
+ * @throws UsageError for a step below 0
  */
 export function fgsmRs({
   norm = 'linf',
   loss = 'cross-entropy',
   relativeStep = 1.25,
 }: FgsmOptions & { relativeStep?: number } = {}): Fgsm {
+  checkAmounts('FGSM-RS', { relativeStep });
   return { name: 'fgsm', norm, loss, randomStart: 'ball', relativeStep };
 }
 

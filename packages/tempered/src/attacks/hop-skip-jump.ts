@@ -1,4 +1,3 @@
-import { UsageError } from '../errors.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { balls } from '../optimize/ball.ts';
 import { createRandom, type Random } from '../random.ts';
@@ -7,6 +6,7 @@ import { type Decisions, decisions } from './decisions.ts';
 import { type Estimator, openEstimator } from './direction-estimate.ts';
 import { goalOf } from './goal.ts';
 import type { Search, Task } from './search.ts';
+import { checkCounts } from './settings.ts';
 
 export interface HopSkipJump {
   readonly name: 'hop-skip-jump';
@@ -49,9 +49,7 @@ export function hopSkipJump({
   mostSamples = 10_000,
   starts = 1000,
 }: HopSkipJumpOptions = {}): HopSkipJump {
-  for (const [what, count] of Object.entries({ iterations, samples, mostSamples, starts }))
-    if (!Number.isInteger(count) || count < 1)
-      throw new UsageError(`HopSkipJump's ${what} must be a whole number, 1 or more, not ${count}`);
+  checkCounts('HopSkipJump', { iterations, samples, mostSamples, starts }, 1);
   return { name: 'hop-skip-jump', norm, iterations, samples, mostSamples, starts };
 }
 

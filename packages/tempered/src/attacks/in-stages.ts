@@ -53,7 +53,7 @@ export interface StagesOptions extends Omit<PerturbOptions, 'targets'> {
 }
 
 export interface Staged {
-  /** [N, C, H, W]: adversarial where an attack succeeded, unperturbed elsewhere. */
+  /** `[N, C, H, W]`: adversarial where an attack succeeded, unperturbed elsewhere. */
   readonly adversarial: Tensor;
   /** Index of the stage that broke each image, −1 where it is wrong unperturbed, the number of stages where it stands. */
   readonly brokenBy: Int32Array;

@@ -3,6 +3,7 @@ import type { Norm } from '../optimize/ball.ts';
 import { type StepSize, stepSizeAt } from './pgd.ts';
 import type { Search } from './search.ts';
 import { searchInBall } from './search-in-ball.ts';
+import { checkAmounts, checkCounts } from './settings.ts';
 
 export interface MomentumFgsm {
   readonly name: 'momentum-fgsm';
@@ -29,17 +30,28 @@ export interface MomentumOptions {
   decay?: number;
 }
 
-/** MI-FGSM: iterated steps along a running sum of gradients, which transfer better to other models. Dong et al. 2018, algorithm 1. */
+/**
+ * MI-FGSM: iterated steps along a running sum of gradients, which transfer better to other models. Dong et al. 2018,
+ * algorithm 1.
+ *
+ * @throws UsageError for steps that are not a whole number above 0, and for a step size or decay below 0
+ */
 export const miFgsm = (options: MomentumOptions = {}): MomentumFgsm => momentumFgsm(false, options);
 
-/** NI-FGSM: the same with the gradient taken where the momentum leads (Nesterov). Lin et al. 2020, §3.1. */
+/**
+ * NI-FGSM: the same with the gradient taken where the momentum leads (Nesterov). Lin et al. 2020, §3.1.
+ *
+ * @throws UsageError as `miFgsm` does
+ */
 export const niFgsm = (options: MomentumOptions = {}): MomentumFgsm => momentumFgsm(true, options);
 
 function momentumFgsm(
   lookAhead: boolean,
   { norm = 'linf', loss = 'cross-entropy', steps = 10, stepSize, decay = 1 }: MomentumOptions,
 ): MomentumFgsm {
-  const size = stepSize === undefined ? { relative: 1 / Math.max(1, steps) } : { absolute: stepSize };
+  checkCounts(lookAhead ? 'NI-FGSM' : 'MI-FGSM', { steps }, 1);
+  checkAmounts(lookAhead ? 'NI-FGSM' : 'MI-FGSM', { decay, ...(stepSize !== undefined && { stepSize }) });
+  const size = stepSize === undefined ? { relative: 1 / steps } : { absolute: stepSize };
   return { name: 'momentum-fgsm', norm, loss, steps, stepSize: size, decay, lookAhead };
 }
 

@@ -8,6 +8,7 @@ import { type Estimator, openEstimator } from './direction-estimate.ts';
 import { goalClasses, goalOf, writeMet } from './goal.ts';
 import { onlyImages } from './only-images.ts';
 import type { Search, Task } from './search.ts';
+import { checkAmounts, checkCounts, checkSizes } from './settings.ts';
 
 export interface Nes {
   readonly name: 'nes';
@@ -55,12 +56,11 @@ export function nes({
   sigma = 0.001,
   momentum = 0.9,
 }: NesOptions = {}): Nes {
-  for (const [what, count] of Object.entries({ steps, samples }))
-    if (!Number.isInteger(count) || count < 1)
-      throw new UsageError(`the number of ${what} must be a whole number, 1 or more, not ${count}`);
-  if (!(sigma > 0)) throw new UsageError(`sigma must be above 0, not ${sigma}`);
+  checkCounts('NES', { steps, samples }, 1);
+  checkSizes('NES', { sigma });
+  if (stepSize !== undefined) checkAmounts('NES', { stepSize });
   if (!(momentum >= 0 && momentum < 1))
-    throw new UsageError(`momentum must be at least 0 and below 1, not ${momentum}`);
+    throw new UsageError(`NES: momentum must be at least 0 and below 1, not ${momentum}`);
   const length = stepSize === undefined ? { relative: 0.1 } : { absolute: stepSize };
   return { name: 'nes', norm, steps, stepSize: length, samples, sigma, momentum };
 }

@@ -9,6 +9,7 @@ import { rows as rowsOf, sizeOf } from '../tensor.ts';
 import { goalOf, writeMet, writeScore } from './goal.ts';
 import { drawDirections, type NoiseTable, noiseTable, writeDirections } from './noise-table.ts';
 import type { Search, Task } from './search.ts';
+import { checkCounts } from './settings.ts';
 
 /**
  * - `gaussian`: normal noise, in linf of standard deviation ε cut off at ±ε, in l2 and l1 scaled to length ε
@@ -36,8 +37,7 @@ export interface NoiseOptions {
  * @example noise({ kind: 'corners', draws: 10_000 })
  */
 export function noise({ kind = 'gaussian', norm = 'linf', draws = 1000 }: NoiseOptions = {}): Noise {
-  if (!Number.isInteger(draws) || draws < 1)
-    throw new UsageError(`the number of draws must be a whole number, 1 or more, not ${draws}`);
+  checkCounts('noise', { draws }, 1);
   if (kind === 'gaussian') return { name: 'noise', kind, norm, draws };
   if (kind === 'salt-and-pepper') return { name: 'noise', kind, draws };
   if (norm !== 'linf')

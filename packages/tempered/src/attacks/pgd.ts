@@ -7,6 +7,7 @@ import type { ProjectionName } from '../optimize/project.ts';
 import type { Keep } from '../optimize/steps.ts';
 import type { Search } from './search.ts';
 import { searchInBall, searchInBallAfterFgsm } from './search-in-ball.ts';
+import { checkAmounts, checkCounts } from './settings.ts';
 
 export interface Pgd {
   readonly name: 'pgd';
@@ -31,7 +32,7 @@ export interface PgdOptions {
   norm?: Norm;
   /** Default `'cross-entropy'`. */
   loss?: ObjectiveName;
-  /** Default 20. */
+  /** Default 20. 0 steps return the random start, and need one. */
   steps?: number;
   /** In pixel units. Default 2.5 ε / min(steps, 40), which can cross the ball and leaves room to move along its surface. */
   stepSize?: number | StepSize;
@@ -53,7 +54,8 @@ export interface PgdOptions {
  * With `keep` `'worst'` or `'first'`, a run finds whatever FGSM finds, whose image it looks at first, and whatever a
  * shorter run finds, whose iterates are its own first ones: the step size depends on the number of steps only below 40.
  *
- * @throws UsageError for a share of pixels outside (0, 1], or for `fgsmFirst` where the last iterate counts
+ * @throws UsageError for steps that are not a whole number, sizes below 0, a share of pixels outside (0, 1], or for
+ *   `fgsmFirst` where the last iterate counts
  * @example pgd({ norm: 'l2', steps: 40, loss: 'margin', keep: 'first' })
  */
 export function pgd({
@@ -73,13 +75,19 @@ export function pgd({
     throw new UsageError(
       `with keep '${keep}' nothing else than the iterates counts: fgsmFirst needs 'worst' or 'first'`,
     );
+  checkCounts('PGD', { steps }, randomStart === false || keep === 'before-last' ? 1 : 0);
   const relative = { relative: 2.5 / Math.min(40, Math.max(1, steps)) };
+  const size = typeof stepSize === 'number' ? { absolute: stepSize } : (stepSize ?? relative);
+  checkAmounts('PGD', {
+    'the step size': Object.values<number>(size),
+    ...(typeof randomStart === 'object' && { 'the random start': Object.values<number>(randomStart) }),
+  });
   return {
     name: 'pgd',
     norm,
     loss,
     steps,
-    stepSize: typeof stepSize === 'number' ? { absolute: stepSize } : (stepSize ?? relative),
+    stepSize: size,
     randomStart,
     direction,
     projection,

@@ -1,8 +1,8 @@
-import { UsageError } from '../errors.ts';
 import type { Attack } from './attack.ts';
 import { draws } from './draws.ts';
 import { searchInTurn } from './in-turn.ts';
 import type { Search } from './search.ts';
+import { checkCounts } from './settings.ts';
 
 export interface Restarts {
   readonly name: 'restarts';
@@ -19,8 +19,7 @@ export interface Restarts {
  * @example restarts(pgd({ steps: 40 }), 10)
  */
 export function restarts(attack: Attack, restarts: number): Restarts {
-  if (!Number.isInteger(restarts) || restarts < 1)
-    throw new UsageError(`the number of restarts must be a whole number, 1 or more, not ${restarts}`);
+  checkCounts('restarts', { restarts }, 1);
   return { name: 'restarts', attack, restarts };
 }
 

@@ -12,6 +12,7 @@ import { uploadAll } from '../runtime/upload-all.ts';
 import { sizeOf, zeros } from '../tensor.ts';
 import { imageShape } from './goal.ts';
 import type { Search } from './search.ts';
+import { checkAmounts, checkCounts } from './settings.ts';
 import { sampleAlongFlow } from './unforeseen/bilinear.ts';
 
 export type SpatialLoss = 'cross-entropy' | 'margin';
@@ -50,6 +51,7 @@ export interface SpatialOptions {
  * in the paper. Beyond the border lies the border's own value. Each image has its own curvature and, as in the paper, a
  * backtracking line search, whose evaluations count as steps; the study has none, and its fixed share of 0.5 is tried first.
  *
+ * @throws UsageError for counts that are not whole numbers above 0, and for shares and weights below 0
  * @example await perturb(classifier, spatial(), { images, labels, epsilon: 3 })
  */
 export function spatial({
@@ -59,14 +61,8 @@ export function spatial({
   smoothness = 0.05,
   memory = 10,
 }: SpatialOptions = {}): Spatial {
-  for (const [what, value] of Object.entries({ steps, memory }))
-    if (!Number.isInteger(value) || value < Number(what === 'memory'))
-      throw new UsageError(
-        `'${what}' of the spatial attack must be a whole number, ${Number(what === 'memory')} or more, not ${value}`,
-      );
-  for (const [what, value] of Object.entries({ stepShare, smoothness }))
-    if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
-      throw new UsageError(`'${what}' of the spatial attack must be 0 or more, not ${value}`);
+  checkCounts('spatial attack', { steps, memory }, 1);
+  checkAmounts('spatial attack', { stepShare, smoothness });
   return { name: 'spatial', steps, stepShare, loss, smoothness, memory };
 }
 

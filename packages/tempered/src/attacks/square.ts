@@ -9,6 +9,7 @@ import { rows, sizeOf, type Tensor } from '../tensor.ts';
 import { goalClasses, goalOf, imageShape, writeMet, writeScore } from './goal.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Search, Task } from './search.ts';
+import { checkCounts, checkShares } from './settings.ts';
 import { drawWindows, fillStart, windowSide, writeProposal } from './square-windows.ts';
 
 export interface Square {
@@ -44,11 +45,8 @@ export interface SquareOptions {
  * @example square({ norm: 'l2', queries: 1000 })
  */
 export function square({ norm = 'linf', queries = 5000, share = 0.8, schedule = queries }: SquareOptions = {}): Square {
-  if (!Number.isInteger(queries) || queries < 1)
-    throw new UsageError(`the number of queries must be a whole number, 1 or more, not ${queries}`);
-  if (!(schedule >= 1)) throw new UsageError(`the schedule must have 1 query or more, not ${schedule}`);
-  if (!(share > 0 && share <= 1))
-    throw new UsageError(`the share of pixels must be above 0 and at most 1, not ${share}`);
+  checkCounts('Square', { queries, schedule }, 1);
+  checkShares('Square', { share });
   return { name: 'square', norm, queries, share, schedule };
 }
 

@@ -60,6 +60,9 @@ it('for an affine classifier goes to the corner of the ball where the margin fal
 it.each([
   ['ε below 0', { epsilon: -1 }],
   ['no images', { images: rows(seen, 0, 0) }],
+  ['no epochs', { epochs: -1 }],
+  ['a goal that is no share', { goal: 5 }],
+  ['a step back', { stepSize: -1 }],
   ['pixels outside [0, 1]', { images: { ...seen, data: seen.data.map((v) => v + 1) } }],
 ])('refuses %s', async (_, over) => {
   const refusal = await universalPerturbation(network, { images: seen, epsilon: 0.1, ...over }).catch((error) => error);

@@ -13,6 +13,7 @@ import { createRandom } from '../random.ts';
 import { rows, sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
 import { perturb } from './attack.ts';
 import { deepFool } from './deep-fool.ts';
+import { checkCounts, checkShares, checkSizes } from './settings.ts';
 
 export interface UniversalOptions extends Work {
   /** The set that the perturbation is made from, [N, C, H, W] in [0, 1]. */
@@ -38,7 +39,7 @@ export interface UniversalOptions extends Work {
 }
 
 export interface Universal {
-  /** [C, H, W]: to be added to images, which are then clipped to [0, 1]. */
+  /** `[C, H, W]`: to be added to images, which are then clipped to [0, 1]. */
   readonly delta: Tensor;
   /** Share of the given images whose prediction it changes. */
   readonly foolingRate: number;
@@ -51,7 +52,7 @@ export interface Universal {
  * β = 9 so that no image takes over (`'gradient'`). Predictions of the unperturbed images count as their classes. The best
  * perturbation at the end of an epoch is returned; measure it on images that it has not seen with `foolingRate`.
  *
- * @throws UsageError for a negative ε, images that do not fit the classifier, or pixels outside [0, 1]
+ * @throws UsageError for a negative ε, no epochs, a goal outside (0, 1], images that do not fit the classifier, or pixels outside [0, 1]
  * @example
  * const { delta } = await universalPerturbation(classifier, { images: training, epsilon: 0.2 });
  * const rate = await foolingRate(classifier, heldOut, delta);
@@ -63,6 +64,9 @@ export async function universalPerturbation(classifier: Classifier, options: Uni
   checkImages(classifier, images);
   checkPixels(images);
   checkEpsilon(epsilon);
+  checkCounts('universal perturbation', { epochs }, 1);
+  checkShares('universal perturbation', { goal });
+  if (options.stepSize !== undefined) checkSizes('universal perturbation', { stepSize: options.stepSize });
   const count = images.shape[0]!;
   if (count === 0) throw new UsageError('a universal perturbation needs images to be made from');
   const natural = await predict(classifier, images, { batchSize: options.batchSize, signal });

@@ -101,6 +101,22 @@ describe('class activation maps', () => {
       }),
       /but ReduceMean \('.*'\) stands where global average pooling is expected$/,
     ],
+    [
+      'a scaled Gemm',
+      modelOf([4, 2, 2], CLASSES, (g, x) => {
+        const head = parameter(g, 'head', [4, CLASSES]);
+        return g.rename(g.op('Gemm', [flat(g, pooled(g, x)), head], { alpha: 0.5 }), 'logits');
+      }),
+      /but Gemm \('.*'\) stands where a Gemm without alpha and transA is expected$/,
+    ],
+    [
+      'a Gemm of transposed features',
+      modelOf([4, 2, 2], CLASSES, (g, x) => {
+        const column = g.reshape(pooled(g, x), [4, 1]);
+        return g.rename(g.op('Gemm', [column, parameter(g, 'head', [4, CLASSES])], { transA: 1 }), 'logits');
+      }),
+      /but Gemm \('.*'\) stands where a Gemm without alpha and transA is expected$/,
+    ],
   ])('are refused: %s', (_, model, message) => {
     expect(() => classActivationHead(model)).toThrow(message);
   });

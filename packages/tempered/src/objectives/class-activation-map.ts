@@ -15,7 +15,7 @@ export interface ClassActivationHead {
 
 /**
  * Finds the head in a model's graph: global average pooling, then one linear layer (Gemm, MatMul or 1×1 Conv, with or
- * without bias), then the logits; layers that only reshape, and dropout, may stand in between.
+ * without bias; a Gemm neither scaled by alpha nor transposed in its features), then the logits; layers that only reshape, and dropout, may stand in between.
  *
  * @throws UsageError for a model without such a head
  */
@@ -37,6 +37,9 @@ export function classActivationHead({ graph, name, logits }: ModelDescription): 
     linear = computed.length === 1 ? source(computed[0]!) : linear;
   }
   if (linear === undefined || !(linear.op in ROWS)) return fail(linear, 'the last linear layer');
+  const { alpha, transA } = linear.attributes;
+  if (linear.op === 'Gemm' && ((alpha?.value ?? 1) !== 1 || (transA?.value ?? 0) !== 0))
+    return fail(linear, 'a Gemm without alpha and transA');
   const [features, weights] = linear.inputs as [string, string];
   const shape = graph.initializers.get(weights)?.shape;
   if (shape === undefined || shape.slice(2).some((length) => length !== 1))

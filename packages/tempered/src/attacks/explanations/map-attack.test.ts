@@ -157,12 +157,20 @@ describe('an attack on maps', () => {
   });
 
   it.each([
-    ['k of 0', topKAttack({ k: 0 }), 'k must be a whole number, 1 or more, not 0'],
-    ['half a step', topKAttack({ steps: 0.5 }), 'the number of steps must be a whole number, 0 or more, not 0.5'],
-    ['λ below 0', discrepancyAttack({ lambda: -1 }), 'λ must be 0 or more, not -1'],
-  ])('refuses %s', async (_, attack, message) => {
-    await expect(perturbMaps(network, attack, { images, labels, epsilon: 0.1 })).rejects.toThrow(
-      new UsageError(message),
-    );
+    ['k of 0', () => topKAttack({ k: 0 }), 'top-k attack: k must be a whole number, 1 or more, not 0'],
+    [
+      'half a step',
+      () => topKAttack({ steps: 0.5 }),
+      'attack on maps: steps must be a whole number, 0 or more, not 0.5',
+    ],
+    ['a step back', () => topKAttack({ stepSize: -1 }), 'attack on maps: stepSize must be 0 or more, not -1'],
+    ['λ below 0', () => discrepancyAttack({ lambda: -1 }), 'discrepancy attack: lambda must be 0 or more, not -1'],
+  ])('refuses %s', (_, make, message) => {
+    expect(make).toThrow(new UsageError(message));
+  });
+
+  it('refuses more positions than a map has', async () => {
+    const found = perturbMaps(network, topKAttack({ k: 1000 }), { images, labels, epsilon: 0.1 });
+    await expect(found).rejects.toThrow(/^k is 1000, but maps of '.+' have \d+ positions: choose fewer of them$/);
   });
 });

@@ -12,10 +12,12 @@ import { balls } from '../../optimize/ball.ts';
 import { iterate, releaseAll } from '../../optimize/iterate.ts';
 import { checkEpsilon, checkLabels, checkPixels, randomStart } from '../../optimize/optimize-input.ts';
 import { projectLinf } from '../../optimize/project.ts';
+import { copyRows } from '../../optimize/staged.ts';
 import type { Work } from '../../progress.ts';
 import { largestPositions } from '../../rank-correlation.ts';
 import { uploadAll } from '../../runtime/upload-all.ts';
 import { rows, type Tensor, zeros } from '../../tensor.ts';
+import { checkAmounts, checkCounts } from '../settings.ts';
 import { type MapKind, mapsOf, rowsFor } from './maps.ts';
 
 /** JSON-serialisable. */
@@ -35,7 +37,7 @@ export interface MapAttack {
 export interface MapAttackOptions {
   /** Default `'cam'`. */
   map?: MapKind;
-  /** Default 200. */
+  /** Default 200. 0 steps return the start. */
   steps?: number;
   /** Default 0.01. */
   stepSize?: number;
@@ -47,8 +49,11 @@ export interface MapAttackOptions {
  * Attack against interpretability as its code does it: sign steps that take mass from the `k` positions where the map of
  * the true class was largest. There is no term for the prediction; the last iterate counts. Boopathy et al. 2020, §6
  * (after Ghorbani et al. 2019, top-k attack).
+ *
+ * @throws UsageError for counts that are not whole numbers, or a step size below 0
  */
 export function topKAttack({ k = 8, ...options }: MapAttackOptions & { k?: number } = {}): MapAttack {
+  checkCounts('top-k attack', { k }, 1);
   return { name: 'top-k', ...withDefaults(options), k };
 }
 
@@ -56,17 +61,19 @@ export function topKAttack({ k = 8, ...options }: MapAttackOptions & { k?: numbe
  * Attack against interpretability as its formula has it: raises ‖I(x, y) − I(x', y)‖₁ − λ max(max_{j≠y} f_j(x') −
  * f_y(x'), 0), the distance of the maps of the true class as long as the prediction stays. Boopathy et al. 2020, eq. 8.
  * The paper leaves the factor of the distance open; here it is 1.
+ *
+ * @throws UsageError for steps that are not a whole number, or a step size or λ below 0
  */
 export function discrepancyAttack({ lambda = 1, ...options }: MapAttackOptions & { lambda?: number } = {}): MapAttack {
+  checkAmounts('discrepancy attack', { lambda });
   return { name: 'discrepancy', ...withDefaults(options), lambda };
 }
 
-const withDefaults = ({ map = 'cam', steps = 200, stepSize = 0.01, randomStart = true }: MapAttackOptions) => ({
-  map,
-  steps,
-  stepSize,
-  randomStart,
-});
+function withDefaults({ map = 'cam', steps = 200, stepSize = 0.01, randomStart = true }: MapAttackOptions) {
+  checkCounts('attack on maps', { steps }, 0);
+  checkAmounts('attack on maps', { stepSize });
+  return { map, steps, stepSize, randomStart };
+}
 
 export interface PerturbMapsOptions extends Work {
   /** [N, C, H, W] in [0, 1]. */
@@ -98,7 +105,7 @@ export interface PerturbedMaps {
 /**
  * Attacks the interpretation maps of images.
  *
- * @throws UsageError when images, labels or ε do not fit, or the model has no such map
+ * @throws UsageError when images, labels or ε do not fit, or the model has no such map, or one of fewer positions than `k`
  * @example
  * const { before, after } = await perturbMaps(classifier, topKAttack(), { images, labels, epsilon: 0.3 });
  */
@@ -114,15 +121,19 @@ export async function perturbMaps(
   checkPixels(images, imageNumbers);
   checkEpsilon(epsilon);
   checkLabels(classifier, labels, count);
-  checkAttack(attack);
   const points = rowsFor(attack.map, 1);
   const batchSize = options.batchSize ?? Math.max(1, Math.floor(defaultBatchSize(classifier.description) / points));
   const work = { signal, batchSize };
   const before = await mapsAt(classifier, attack.map, { ...work, images, labels });
+  const positions = before.shape[1]!;
+  if (attack.k !== undefined && attack.k > positions)
+    throw new UsageError(
+      `k is ${attack.k}, but maps of '${classifier.description.name}' have ${positions} positions: choose fewer of them`,
+    );
   const natural = argmaxRows(await predictLogits(classifier, images, work));
   const steps = epsilon === 0 ? 0 : attack.steps;
   const plan = chunks(count, batchSize, classifier.description);
-  const program = await compileStep(classifier, attack, plan.batch, before.shape[1]!);
+  const program = await compileStep(classifier, attack, plan.batch, positions);
   const adversarial = { shape: images.shape, data: images.data.slice() };
   const radii = { shape: [count], data: new Float32Array(count).fill(epsilon) };
   // What the objective compares with: the positions that are to lose their mass, or the map itself.
@@ -151,11 +162,12 @@ export async function perturbMaps(
           return undefined;
         },
       });
-      const x = state.x!;
-      const found = 'resident' in x ? await x.read() : x;
-      releaseAll(state);
-      const size = adversarial.data.length / count;
-      adversarial.data.set(floats(found).subarray(0, (chunk.end - chunk.start) * size), chunk.start * size);
+      try {
+        const x = state.x!;
+        copyRows('resident' in x ? await x.read() : x, chunk, adversarial.data);
+      } finally {
+        releaseAll(state);
+      }
     } finally {
       releaseAll(constants);
     }
@@ -175,15 +187,6 @@ export async function perturbMaps(
     forwards: count * points * (steps + 4),
     gradients: count * points * steps,
   };
-}
-
-function checkAttack({ steps, stepSize, k = 1, lambda = 0 }: MapAttack): void {
-  if (!Number.isInteger(steps) || steps < 0)
-    throw new UsageError(`the number of steps must be a whole number, 0 or more, not ${steps}`);
-  if (!(stepSize >= 0 && stepSize < Number.POSITIVE_INFINITY))
-    throw new UsageError(`the step size must be 0 or more, not ${stepSize}`);
-  if (!Number.isInteger(k) || k < 1) throw new UsageError(`k must be a whole number, 1 or more, not ${k}`);
-  if (!(lambda >= 0 && lambda < Number.POSITIVE_INFINITY)) throw new UsageError(`λ must be 0 or more, not ${lambda}`);
 }
 
 /** A step of the attack: x → x_next, and the objective at x. */
@@ -221,11 +224,7 @@ function largestOf(maps: Tensor, k: number): Tensor {
   return mask;
 }
 
-/**
- * Interpretation maps of images, [N, positions].
- *
- * @param options.labels the class of each map
- */
+/** Interpretation maps of images, [N, positions]; `labels` are the classes of the maps. */
 export async function mapsAt(
   classifier: Classifier,
   kind: MapKind,

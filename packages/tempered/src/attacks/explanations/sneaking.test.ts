@@ -73,18 +73,36 @@ describe('the interpretation-sneaking attack', () => {
       if (found!.success[i] === 1) expect(found!.discrepancy[i]).toBeCloseTo(expected[i]!, 4);
   });
 
-  it.each([
-    ['a target that is the label', {}, () => labels, /^the target of image 0 is its own class$/],
-    [
-      'a factor below 1',
-      { factors: [0.5] },
-      () => targets,
-      /^factors on the smallest radius must be 1 or more, not 0.5$/,
-    ],
-    ['no steps', { steps: 0 }, () => targets, /^the number of steps must be a whole number, 1 or more, not 0$/],
-  ])('refuses %s', async (_, options, aims, message) => {
-    const refusal = await sneak(network, sneakingAttack(options), { images, labels, targets: aims() }).catch((e) => e);
+  it('leaves images out that are not classified right, and gives the others what they get alone', async () => {
+    const attack = sneakingAttack({ ...quick, factors: [1.5] });
+    const wrong = labels.map((label, i) => (i === 1 ? (label + 2) % CLASSES.length : label));
+    const [whole] = await sneak(network, attack, { images, labels, targets });
+    const [part] = await sneak(network, attack, { images, labels: wrong, targets });
+    for (let i = 0; i < COUNT; i++) {
+      const [of, own] = [i === 1 ? images : whole!.adversarial, part!.adversarial].map((all) => rows(all, i, i + 1));
+      for (const [p, x] of own!.data.entries()) expect(x).toBeCloseTo(of!.data[p]!, 4);
+      expect(part!.success[i]).toBe(i === 1 ? 0 : whole!.success[i]);
+      if (i === 1) expect([part!.discrepancy[i], part!.epsilon[i]]).toEqual([Number.NaN, Number.NaN]);
+      else expect(part!.epsilon[i]).toBeCloseTo(whole!.epsilon[i]!, 5);
+    }
+    const all = labels.map((label) => (label + 2) % CLASSES.length);
+    const [none] = await sneak(network, attack, { images, labels: all, targets });
+    expect(none!.success).toEqual(new Uint8Array(COUNT));
+    expect(none!.adversarial.data).toEqual(images.data);
+  });
+
+  it('refuses a target that is the label', async () => {
+    const refusal = await sneak(network, sneakingAttack(), { images, labels, targets: labels }).catch((e) => e);
     expect(refusal).toBeInstanceOf(UsageError);
-    expect(refusal.message).toMatch(message);
+    expect(refusal.message).toBe('the target of image 0 is its own class');
+  });
+
+  it.each([
+    ['a factor below 1', { factors: [0.5] }, 'factors on the smallest radius must be 1 or more, not 0.5'],
+    ['no steps', { steps: 0 }, 'steps must be a whole number, 1 or more, not 0'],
+    ['no weights', { weights: 0 }, 'weights must be a whole number, 1 or more, not 0'],
+    ['a negative step', { relativeStep: -1 }, 'relativeStep must be 0 or more, not -1'],
+  ])('refuses %s', (_, options, message) => {
+    expect(() => sneakingAttack(options)).toThrow(new UsageError(`interpretation-sneaking: ${message}`));
   });
 });

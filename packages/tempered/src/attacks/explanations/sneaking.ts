@@ -2,19 +2,21 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import { UsageError } from '../../errors.ts';
 import { chunks, defaultBatchSize, feed, floats, oneHot, padLabels, padRows } from '../../models/batching.ts';
-import type { Classifier, ProgramContext } from '../../models/classifier.ts';
-import { predict, predictLogits } from '../../models/predict.ts';
-import { objectives } from '../../objectives/objectives.ts';
+import { type Classifier, checkClasses, checkImages, type ProgramContext } from '../../models/classifier.ts';
+import { argmaxRows, predict, predictLogits } from '../../models/predict.ts';
 import { balls } from '../../optimize/ball.ts';
 import { iterate, releaseAll } from '../../optimize/iterate.ts';
-import { projectLinf } from '../../optimize/project.ts';
+import { writeJudgement } from '../../optimize/judgement.ts';
+import { checkLabels, checkPixels } from '../../optimize/optimize-input.ts';
+import { eachImage, projectLinf } from '../../optimize/project.ts';
 import type { Work } from '../../progress.ts';
 import type { HostTensor, ResidentTensor } from '../../runtime/runtime.ts';
 import { uploadAll } from '../../runtime/upload-all.ts';
-import { rows, type Tensor } from '../../tensor.ts';
+import { putRows, rows, type Tensor, takeRows } from '../../tensor.ts';
 import { perturb } from '../attack.ts';
 import { minimalEpsilon } from '../minimal-epsilon.ts';
 import { pgd } from '../pgd.ts';
+import { checkAmounts, checkCounts } from '../settings.ts';
 import { mapsAt } from './map-attack.ts';
 import { type MapKind, mapsOf, rowsFor, type WrittenMaps } from './maps.ts';
 
@@ -46,8 +48,9 @@ export type SneakingOptions = Partial<Omit<SneakingAttack, 'name'>>;
  * adversarial iterates the one with the smallest discrepancy D counts. Boopathy et al. 2020, §4 and their code.
  *
  * @param options defaults: CAM, two classes, l1, factors [1, 1.25, 1.5, 2], κ = 0.1, 30 steps of 0.1 ε, 10 weights from 5e-5
+ * @throws UsageError for counts that are not whole numbers above 0, sizes below 0, or factors below 1
  */
-export const sneakingAttack = ({
+export function sneakingAttack({
   map = 'cam',
   classes = 'two',
   mapNorm = 'l1',
@@ -57,21 +60,17 @@ export const sneakingAttack = ({
   relativeStep = 0.1,
   weights = 10,
   firstWeight = 5e-5,
-}: SneakingOptions = {}): SneakingAttack => ({
-  name: 'interpretation-sneaking',
-  map,
-  classes,
-  mapNorm,
-  factors,
-  confidence,
-  steps,
-  relativeStep,
-  weights,
-  firstWeight,
-});
+}: SneakingOptions = {}): SneakingAttack {
+  const name = 'interpretation-sneaking';
+  checkCounts(name, { steps, weights }, 1);
+  checkAmounts(name, { confidence, relativeStep, firstWeight });
+  const bad = factors.find((factor) => !(factor >= 1 && factor < Infinity));
+  if (bad !== undefined) throw new UsageError(`${name}: factors on the smallest radius must be 1 or more, not ${bad}`);
+  return { name, map, classes, mapNorm, factors, confidence, steps, relativeStep, weights, firstWeight };
+}
 
 export interface SneakOptions extends Work {
-  /** [N, C, H, W] in [0, 1], classified right. */
+  /** [N, C, H, W] in [0, 1]; those that are not classified right are left out. */
   images: Tensor;
   labels: ArrayLike<number>;
   /** Classes to reach, [N]. */
@@ -83,7 +82,7 @@ export interface SneakOptions extends Work {
 
 export interface Sneaked {
   readonly factor: number;
-  /** Radius of each image, in pixel units; NaN where the target could not be reached at all. */
+  /** Radius of each image, in pixel units; NaN where the target could not be reached at all, and where the image was left out. */
   readonly epsilon: Float64Array;
   readonly adversarial: Tensor;
   /** Whether a fresh forward pass predicts the target, [N]. */
@@ -98,61 +97,95 @@ export interface Sneaked {
 }
 
 /**
- * Runs the attack at each of its factors, the smallest first.
+ * Runs the attack at each of its factors, the smallest first. Images that are not classified right have no
+ * interpretation to keep: they are left out, come back as they were and count as no success.
  *
  * @throws UsageError when images, labels or targets do not fit, a target is the label, or the model has no such map
  * @example
  * const [first] = await sneak(classifier, sneakingAttack(), { images, labels, targets });
  */
 export async function sneak(classifier: Classifier, attack: SneakingAttack, options: SneakOptions): Promise<Sneaked[]> {
-  const { images, labels, targets, seed = 0, imageNumbers, signal } = options;
-  checkAttack(attack);
+  const { images, labels, targets, imageNumbers, batchSize, signal } = options;
+  checkImages(classifier, images);
+  checkClasses(classifier.description);
+  checkPixels(images, imageNumbers);
+  for (const classes of [labels, targets]) checkLabels(classifier, classes, images.shape[0]!);
   for (let i = 0; i < labels.length; i++)
     if (labels[i] === targets[i])
       throw new UsageError(`the target of image ${imageNumbers?.[i] ?? i} is its own class`);
+  const logits = await predictLogits(classifier, images, { batchSize, imageNumbers, signal });
+  const predictions = argmaxRows(logits);
+  const right = Uint32Array.from(predictions.keys()).filter((i) => predictions[i] === labels[i]);
+  const factors = [...attack.factors].sort((a, b) => a - b);
+  const found = right.length > 0 ? await sneakRight(classifier, attack, onlyThese(options, right), factors) : [];
+  const bound = boundOf(logits, options);
+  return factors.map((factor, k) => ({ factor, ...amongAll(options, right, found[k]), bound }));
+}
+
+type Found = Pick<Sneaked, 'epsilon' | 'adversarial' | 'success' | 'discrepancy'>;
+
+/** The searches for images that are classified right, an entry for each factor. */
+async function sneakRight(
+  classifier: Classifier,
+  attack: SneakingAttack,
+  options: SneakOptions,
+  factors: readonly number[],
+): Promise<Found[]> {
+  const { images, labels, onProgress, ...work } = options;
   const reach = minimalEpsilon(pgd({ loss: 'margin', steps: attack.steps, keep: 'first' }));
-  const work = { images, labels, targets, seed, imageNumbers, signal };
-  const { distance, success } = await perturb(classifier, reach, { ...work, batchSize: options.batchSize });
+  const { distance, success } = await perturb(classifier, reach, { ...work, images, labels });
   const smallest = Float64Array.from(distance, (length, i) => (success[i] === 1 ? length : Number.NaN));
-  const bound = await boundOf(classifier, options);
-  const results: Sneaked[] = [];
+  const results: Found[] = [];
   // What lies in a smaller ball lies in the larger ones too: the search goes on from there.
   const best: Best = {
     x: { ...images, data: images.data.slice() },
     discrepancy: new Float32Array(labels.length).fill(LARGE),
   };
-  for (const factor of [...attack.factors].sort((a, b) => a - b)) {
+  for (const factor of factors) {
     const epsilon = smallest.map((length) => length * factor);
     const found = await searchWeights(classifier, attack, options, epsilon, best, (done) =>
-      options.onProgress?.({
+      onProgress?.({
         stage: attack.name,
         done: results.length * attack.weights + done,
-        total: attack.factors.length * attack.weights,
+        total: factors.length * attack.weights,
       }),
     );
-    results.push({ factor, epsilon, ...found, bound });
+    results.push({ epsilon, ...found });
   }
   return results;
 }
 
-function checkAttack({ factors, steps, weights, confidence, relativeStep, firstWeight }: SneakingAttack): void {
-  for (const [what, value] of Object.entries({ steps, weights }))
-    if (!Number.isInteger(value) || value < 1)
-      throw new UsageError(`the number of ${what} must be a whole number, 1 or more, not ${value}`);
-  for (const [what, value] of Object.entries({
-    confidence,
-    'relative step': relativeStep,
-    'first weight': firstWeight,
-  }))
-    if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
-      throw new UsageError(`the ${what} must be 0 or more, not ${value}`);
-  const bad = factors.find((factor) => !(factor >= 1 && factor < Number.POSITIVE_INFINITY));
-  if (bad !== undefined) throw new UsageError(`factors on the smallest radius must be 1 or more, not ${bad}`);
+function onlyThese(options: SneakOptions, indices: Uint32Array): SneakOptions {
+  const { images, labels, targets, imageNumbers } = options;
+  return {
+    ...options,
+    images: takeRows(images, indices),
+    labels: Array.from(indices, (i) => labels[i]!),
+    targets: Array.from(indices, (i) => targets[i]!),
+    imageNumbers: Array.from(indices, (i) => imageNumbers?.[i] ?? i),
+  };
 }
 
-async function boundOf(classifier: Classifier, { images, labels, targets, batchSize, signal }: SneakOptions) {
-  const { data } = await predictLogits(classifier, images, { batchSize, signal });
-  const classes = classifier.classes.length;
+/** What was found for some of the images, with the others as they were. */
+function amongAll({ images, labels }: SneakOptions, indices: Uint32Array, found: Found | undefined): Found {
+  const result = {
+    epsilon: new Float64Array(labels.length).fill(Number.NaN),
+    adversarial: { ...images, data: images.data.slice() },
+    success: new Uint8Array(labels.length),
+    discrepancy: new Float64Array(labels.length).fill(Number.NaN),
+  };
+  if (found === undefined) return result;
+  putRows(result.adversarial, found.adversarial, indices);
+  for (const [k, i] of indices.entries()) {
+    result.epsilon[i] = found.epsilon[k]!;
+    result.success[i] = found.success[k]!;
+    result.discrepancy[i] = found.discrepancy[k]!;
+  }
+  return result;
+}
+
+function boundOf({ data, shape }: Tensor, { labels, targets }: SneakOptions): Float64Array {
+  const classes = shape[1]!;
   return Float64Array.from(labels, (label, i) => (data[i * classes + label]! - data[i * classes + targets[i]!]!) / 2);
 }
 
@@ -216,8 +249,9 @@ async function searchWeights(
           steps: attack.steps + 1,
           signal,
         });
-        const [x, discrepancy] = await Promise.all([state.best_x!, state.best_discrepancy!].map(read));
-        releaseAll(state);
+        const [x, discrepancy] = await Promise.all([state.best_x!, state.best_discrepancy!].map(read)).finally(() =>
+          releaseAll(state),
+        );
         for (let i = chunk.start; i < chunk.end; i++) {
           const k = i - chunk.start;
           const reached = discrepancy![k]! < LARGE / 2;
@@ -262,7 +296,6 @@ function compileStep(classifier: Classifier, attack: SneakingAttack, batch: numb
   return classifier.program(key, rowsFor(map, batch), (context: ProgramContext) => {
     const { g } = context;
     const shape = [batch, ...classifier.inputShape];
-    const column = (value: Value) => g.reshape(value, [batch, ...classifier.inputShape.map(() => 1)]);
     const [x, origin, bestX] = ['x', 'origin', 'best_x'].map((name) => g.input(name, 'float32', shape)) as [
       Value,
       Value,
@@ -292,12 +325,12 @@ function compileStep(classifier: Classifier, attack: SneakingAttack, batch: numb
     const hinge = g.relu(g.offset(targetMargin(g, written, target, aim), confidence));
     const loss = g.add(hinge, g.mul(weight, discrepancy));
     const [dx] = gradient(g, { of: loss, wrt: [x] });
-    const moved = g.sub(x, g.mul(g.scale(column(epsilon), relativeStep), g.sign(dx!)));
-    g.output(projectLinf(g, moved, origin, column(epsilon)), 'x_next');
-    const reached = g.less(objectives.margin.build(g, written.logits, aim), g.constant(-1e-6));
-    const found = g.where(reached, discrepancy, g.constant(LARGE));
+    const moved = g.sub(x, g.mul(g.scale(eachImage(g, epsilon, x), relativeStep), g.sign(dx!)));
+    g.output(projectLinf(g, moved, origin, eachImage(g, epsilon, x)), 'x_next');
+    const { success } = writeJudgement(g, written.logits, aim, 'toward');
+    const found = g.where(success, discrepancy, g.constant(LARGE));
     const better = g.less(found, best);
-    g.output(g.where(g.reshape(better, [batch, ...classifier.inputShape.map(() => 1)]), x, bestX), 'best_x_next');
+    g.output(g.where(eachImage(g, better, x), x, bestX), 'best_x_next');
     g.output(g.min(found, best), 'best_discrepancy_next');
   });
 }

@@ -1,5 +1,5 @@
-import { UsageError } from '../../errors.ts';
 import type { StepSize } from '../pgd.ts';
+import { checkAmounts, checkCounts } from '../settings.ts';
 
 /** Where the attack heads while it searches; success is a prediction that misses the true class in either case. */
 export type Aim = 'random-class' | 'away';
@@ -13,7 +13,7 @@ export interface Unforeseen {
 }
 
 export interface UnforeseenOptions {
-  /** Default 200. */
+  /** Default 200. 0 steps return the random start: what was drawn, and not searched for. */
   steps?: number;
   /** In the unit of the attack's variables. */
   stepSize?: number;
@@ -32,10 +32,8 @@ export function unforeseen(
   { steps = 200, stepSize, aim = 'random-class' }: UnforeseenOptions,
   variables: 'grow with ε' | 'in a unit box',
 ): Unforeseen {
-  if (!Number.isInteger(steps) || steps < 0)
-    throw new UsageError(`the number of steps must be a whole number, 0 or more, not ${steps}`);
-  if (stepSize !== undefined && !(stepSize >= 0 && stepSize < Number.POSITIVE_INFINITY))
-    throw new UsageError(`the step size must be 0 or more, not ${stepSize}`);
+  checkCounts('unforeseen attack', { steps }, 0);
+  if (stepSize !== undefined) checkAmounts('unforeseen attack', { stepSize });
   if (stepSize !== undefined) return { steps, stepSize: { absolute: stepSize }, aim };
   if (variables === 'in a unit box') return { steps, stepSize: { absolute: UNIT_BOX_STEP }, aim };
   return { steps, stepSize: { relative: 1 / Math.sqrt(Math.max(1, steps)) }, aim };

@@ -3,6 +3,7 @@ import { eachImage } from '../../optimize/project.ts';
 import { cosTurns, sinTurns } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
+import { checkSizes } from '../settings.ts';
 import { gaussianWindow } from './elastic.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
@@ -30,11 +31,10 @@ export interface SnowOptions extends UnforeseenOptions {
  *
  * @example await perturb(classifier, snow(), { images, labels, epsilon: 2 })
  */
-export const snow = ({ budget = 0.2, ...options }: SnowOptions = {}): Snow => ({
-  name: 'snow',
-  ...unforeseen(options, 'in a unit box'),
-  budget,
-});
+export function snow({ budget = 0.2, ...options }: SnowOptions = {}): Snow {
+  checkSizes('snow', { budget });
+  return { name: 'snow', ...unforeseen(options, 'in a unit box'), budget };
+}
 
 export const searchSnow: Search<Snow> = searchUnforeseen(({ budget }, shape) => snowTransform(shape, budget));
 
