@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { autoAttack } from '../../attacks/auto-attack.ts';
 import { pgd } from '../../attacks/pgd.ts';
+import { elastic } from '../../attacks/unforeseen/elastic.ts';
+import { first } from '../../data/dataset.ts';
 import { Classifier, type ModelDescription } from '../../models/classifier.ts';
 import {
   noisyInput,
@@ -90,6 +93,29 @@ describe('masked models', () => {
     expect(result.masks).toHaveLength(name === 'softmax of logits × 100' ? 2 : 1);
     expect(result.masks[0]!.what).toMatch(what);
     await expectAsRobustAsPlain(result.repaired);
+  });
+});
+
+describe('where the cross-entropy underflows', () => {
+  const blind = () => new Classifier(scaledLogits(plain, 100), runtime);
+
+  it('says which attacks climb the margin instead', async () => {
+    const several = { pgd: pgd({ steps: 2 }), ensemble: autoAttack({ steps: 2, queries: 4 }) };
+    const { said } = await evaluateWithRepair(blind(), {
+      dataset: first(dataset, 20),
+      attacks: several,
+      epsilons: [0.02],
+    });
+    expect(said).toEqual([expect.stringMatching(/attacks that may choose their loss climb the margin \(pgd\)$/)]);
+  });
+
+  it('attacks with a loss of their own see its gradient on another scale', async () => {
+    const attacks = { elastic: elastic({ steps: 2, aim: 'away' }) };
+    const { said, ledger } = await evaluateWithRepair(blind(), { dataset, attacks, epsilons: [1] });
+    expect(said).toEqual([expect.stringMatching(/climb the margin \(none of these attacks\)$/)]);
+    const [at] = ledger.underAttack;
+    expect(at!.byAttack.elastic!.zeroGradients).toBeGreaterThan(10);
+    expect(at!.byAttack['elastic, repaired']!.zeroGradients).toBe(0);
   });
 });
 

@@ -15,7 +15,7 @@ export function bothGoals(attacks: Readonly<Record<string, Attack>>, classes: nu
   return check('C13', 'warn', evidence, {
     advice:
       targeted > 0
-        ? 'add an untargeted attack, such as pgd'
+        ? 'add an attack that takes any wrong class: pgd, or an unforeseen attack with aim=away'
         : 'add a targeted attack: aiming at each likely class in turn finds what untargeted attacks miss, even on linear models',
   });
 }
