@@ -5,7 +5,14 @@
 
 export type { DataType, Dimension, Graph, Value, ValueInfo } from 'onnx-grad';
 export { GraphBuilder, ModelError, ShapeError, UnsupportedOpError } from 'onnx-grad';
-export { type Attack, type Perturbed, type PerturbOptions, perturb } from './attacks/attack.ts';
+export {
+  type Attack,
+  isMinimal,
+  normOf,
+  type Perturbed,
+  type PerturbOptions,
+  perturb,
+} from './attacks/attack.ts';
 export {
   type AutoAttack,
   type AutoAttackOptions,
@@ -14,7 +21,16 @@ export {
   autoAttackStages,
 } from './attacks/auto-attack.ts';
 export { type AutoPgd, type AutoPgdOptions, autoPgd } from './attacks/auto-pgd.ts';
+export type { AutoPgdLoss } from './attacks/auto-pgd-step.ts';
 export { type CarliniWagner, type CarliniWagnerOptions, carliniWagner } from './attacks/carlini-wagner.ts';
+export {
+  type AttackSettings,
+  attackOf,
+  type CatalogueEntry,
+  catalogue,
+  choicesOf,
+  settingsOf,
+} from './attacks/catalogue.ts';
 export { type Ddn, type DdnOptions, ddn } from './attacks/ddn.ts';
 export { type DeepFool, type DeepFoolOptions, deepFool } from './attacks/deep-fool.ts';
 export {
@@ -107,6 +123,7 @@ export {
   cifarDataset,
   cifarFromArchive,
 } from './data/cifar.ts';
+export type { ColorJitter } from './data/color-jitter.ts';
 export {
   type Dataset,
   type DatasetArrays,
@@ -150,6 +167,8 @@ export {
   type Proportion,
   proportion,
 } from './evaluation/accuracy.ts';
+export { diameter, isExhausted, radiusLadder } from './evaluation/curve.ts';
+export { fitDataset } from './evaluation/fit.ts';
 export type { CheckId, HonestyCheck, Verdict } from './evaluation/honesty/check.ts';
 export { checkHonesty, type HonestyOptions } from './evaluation/honesty/check-honesty.ts';
 export { evaluateWithRepair, type RepairedEvaluation } from './evaluation/honesty/evaluate-with-repair.ts';
@@ -162,10 +181,31 @@ export {
 export { findMasks, type Mask, type MaskSearch, surrogateFor } from './evaluation/honesty/masks.ts';
 export type { EvaluationRecord } from './evaluation/honesty/record.ts';
 export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
-export { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from './evaluation/ledger.ts';
+export {
+  type AttackedImages,
+  type AttackedPart,
+  attackEach,
+  type Judged,
+  type Ledger,
+  type LedgerAtEpsilon,
+  type LedgerOptions,
+  ledgerCsv,
+} from './evaluation/ledger.ts';
 export { type Localization, localization } from './evaluation/localization.ts';
-export { type MapStability, type MapStabilityOptions, mapStability } from './evaluation/map-stability.ts';
+export {
+  type MapStability,
+  type MapStabilityOptions,
+  type MeanOverImages,
+  mapStability,
+} from './evaluation/map-stability.ts';
 export { type MinimalDistances, minimalDistances } from './evaluation/minimal-distances.ts';
+export {
+  type Accuracies,
+  type AccuraciesAtEpsilon,
+  type EvaluationSummary,
+  summaryOf,
+} from './evaluation/summary.ts';
+export { type TransferOptions, transferMatrix } from './evaluation/transfer.ts';
 export {
   type CalibratedAttack,
   type Calibration,
@@ -188,7 +228,7 @@ export {
   type VaeGanSettings,
   vaeGanSettings,
 } from './generative/train-vae-gan.ts';
-export { createVaeGan, readVaeGan, type VaeGan, writeVaeGan } from './generative/vae-gan.ts';
+export { createVaeGan, type Part, readVaeGan, type VaeGan, writeVaeGan } from './generative/vae-gan.ts';
 export { arrangeGrid, type Bitmap, upscale } from './image/bitmap.ts';
 export {
   type AttributionOptions,
@@ -236,6 +276,7 @@ export {
 export { type Objective, type ObjectiveName, objectives } from './objectives/objectives.ts';
 export type { Norm } from './optimize/ball.ts';
 export type { Direction } from './optimize/direction.ts';
+export type { Goal } from './optimize/judgement.ts';
 export {
   type OptimizationStep,
   type OptimizedInput,
@@ -296,7 +337,7 @@ export type { Divergence } from './training/objectives/divergence.ts';
 export type { Margin } from './training/objectives/margin.ts';
 export type { PathGradient } from './training/objectives/path-gradient.ts';
 export type { Term } from './training/objectives/terms.ts';
-export { adam, adamw, type Optimizer, sgd } from './training/optimizer.ts';
+export { type AdamOptions, adam, adamw, type Optimizer, type SgdOptions, sgd } from './training/optimizer.ts';
 export type { TrainOptions, TrainResult, Validation } from './training/options.ts';
 export { type Ramp, ramp } from './training/ramp.ts';
 export {
@@ -307,6 +348,7 @@ export {
   multiStep,
   oneCycle,
   type Schedule,
+  type ScheduleTiming,
   step,
 } from './training/schedule.ts';
 export type { Selection } from './training/selection.ts';

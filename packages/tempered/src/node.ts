@@ -1,4 +1,7 @@
 /** @file `tempered/node`: everything of `tempered`, and what needs Node: files, data sets by name, the engine, whole studies. */
+export { auditAttacks } from './audit/attacks.ts';
+export { type AuditOptions, runAudit } from './audit/audit.ts';
+export type { AuditConfiguration, Effort } from './audit/configuration.ts';
 export { type FetchOptions, fetchDataset } from './data/node/fetch.ts';
 export { type LoadOptions, loadDataset, type Split } from './data/node/load.ts';
 export type { FetchableName, SourceFile, Sources } from './data/node/sources.ts';
@@ -7,6 +10,7 @@ export type { Outline } from './image/mask-outline.ts';
 export { type AnimationOptions, decodeImage, encodeAnimation, encodePng } from './image/node/encode.ts';
 export * from './index.ts';
 export { type LoadClassifierOptions, loadClassifier } from './models/node/load.ts';
+export type { AuditExample, AuditResult, AuditView } from './report/audit-result.ts';
 export { renderStudyReport } from './report/study-report.ts';
 export type {
   AccuracyAtEpsilon as StudyAccuracyAtEpsilon,

@@ -31,11 +31,14 @@ export function ballOf({ method, validation }: TrainConfiguration): { norm: Norm
   return { norm: validation.norm ?? norm, epsilon: validation.epsilon ?? epsilon };
 }
 
-/** The model that a training starts from, and the hash of the file where it comes from one. */
+/**
+ * The model that a training starts from, and the hash of the file where it comes from one. `note` is what its reader
+ * should know: that its classes got other names.
+ */
 export async function startingModel(
   configuration: TrainConfiguration,
   { imageShape, classes }: Dataset,
-): Promise<{ model: ModelDescription; hash?: string }> {
+): Promise<{ model: ModelDescription; hash?: string; note?: string }> {
   const { architecture, init, freeze, newHead, method, seed, mean, std, inputShape, modelOutput } = configuration;
   if (init === undefined) {
     if (freeze || newHead !== undefined)
@@ -59,12 +62,21 @@ export async function startingModel(
     throw new UsageError(
       `${init} tells ${start.classes.length} classes apart, the data has ${classes.length}: "newHead" must not be false`,
     );
+  if (!replaced && !isSame && [...start.classes].sort().join('\n') === [...classes].sort().join('\n'))
+    throw new UsageError(`${init} has the classes of the data in another order: "newHead" must not be false`);
   if (freeze && !replaced)
     throw new UsageError(`"freeze" trains a new last layer only, and ${init} keeps its own: add "newHead": true`);
   const model = replaced
     ? namingFile(init, () => withNewHead(start, { classes, seed, freeze }))
     : { ...start, classes };
-  return { model: { ...model, name: `${start.name}-${method.name}` }, hash: hashBytes(bytes) };
+  const isRenamed = !replaced && !isSame && !start.classes.every((name, k) => name === String(k));
+  return {
+    model: { ...model, name: `${start.name}-${method.name}` },
+    hash: hashBytes(bytes),
+    ...(isRenamed && {
+      note: `the classes of ${init} get the names of those of the data, in this order: '${start.classes[0]}' is '${classes[0]}' from here on`,
+    }),
+  };
 }
 
 /** What `train` takes, but for the runtime and the model. */

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { pgd } from '../attacks/pgd.ts';
@@ -19,6 +20,8 @@ import { METHOD_NAMES, methodOf } from './train-method.ts';
 import { configurationSchema } from './train-schema.ts';
 
 const parse = (value: unknown) => parseConfiguration(configurationSchema, value, 'a.json');
+
+const EXAMPLES = new URL('../../../../examples/training/', import.meta.url);
 
 /** Every setting there is. */
 const FULL = {
@@ -58,6 +61,14 @@ describe('a configuration', () => {
     const text = await readFile(new URL('../../../../docs/training.md', import.meta.url), 'utf8');
     const [, example] = /```json\n([\s\S]*?)```/.exec(text)!;
     expect(parse(JSON.parse(example!))).toMatchObject({ architecture: 'cifar-resnet18', epochs: 100 });
+  });
+
+  it.each(readdirSync(EXAMPLES))('may be examples/training/%s', async (name) => {
+    const settings: object = JSON.parse(await readFile(new URL(name, EXAMPLES), 'utf8'));
+    expect(name).toMatch(/\.json$/);
+    const { learningRate, method } = parse(settings);
+    expect(learningRate).toBeGreaterThan(0);
+    expect(checkMethod(methodOf(method))).toBeUndefined();
   });
 
   it('is complete after it was checked, and may be checked again', () => {

@@ -57,7 +57,8 @@ async function trainInto(flags: TrainFlags, configuration: TrainConfiguration, r
   const { print, signal, onProgress } = terminal;
   const { data, dataDir, count, size, seed } = configuration;
   const dataset = await loadDataset({ name: data, dataDir, split: 'train', count, size, seed, signal, onProgress });
-  const { model, hash } = await startingModel(configuration, dataset);
+  const { model, hash, note } = await startingModel(configuration, dataset);
+  if (note !== undefined) process.stderr.write(`note: ${note}\n`);
   const prepared: TrainOptions = { ...trainingOptions(configuration, dataset), runtime, model, signal, onProgress };
   checkTrainOptions(prepared);
   const run = await openRun(flags.out, {

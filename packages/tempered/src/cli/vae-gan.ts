@@ -19,6 +19,7 @@ import { writeFileAtomic } from '../runs/atomic.ts';
 import { hashBytes, hashDataset } from '../runs/hash.ts';
 import { definedSettings } from '../runs/manifest.ts';
 import { openRun } from '../runs/run.ts';
+import { openTrainingLog } from '../runs/training-log.ts';
 import { vaeGanFile } from '../runs/vae-gan-file.ts';
 import { versions } from '../runtime/node/versions.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -74,7 +75,7 @@ function trainCommand(): Command {
     .option('--reconstruction-weight <L>', 'λ of the decoder (default: by data set)', nonNegative)
     .option('--discriminator-steps <N>', 'updates a batch (default: by data set)', positiveInteger)
     .option('--shuffle', 'another order of the images every epoch', false)
-    .requiredOption('--out <DIR>', 'run folder: encoder, decoder and discriminator as .onnx, metrics.jsonl, images/')
+    .requiredOption('--out <DIR>', 'run folder: encoder, decoder and discriminator as .onnx, metrics, images/')
     .addHelpText('after', '\nStopped at any moment, the same command goes on after the last finished epoch.');
   return withCommonOptions(command).action((options: TrainOptions, command: Command) =>
     runCommand(async (terminal) => {
@@ -124,12 +125,13 @@ async function trainIntoFolder(prepared: TrainVaeGanOptions, options: TrainOptio
       dataHashes: { train: hashDataset(dataset) },
     },
   });
+  const log = await openTrainingLog(run);
   const { images } = dataset.batch(Uint32Array.from({ length: Math.min(SHOWN, dataset.count) }, (_, i) => i));
   const { vaeGan, history } = await trainVaeGan({
     ...prepared,
     checkpoints: vaeGanFile(run.path('checkpoint.npz')),
     onEpoch: async (record, current) => {
-      await run.appendMetric(record);
+      await log.append({ ...record, finishedAt: new Date().toISOString() });
       const epoch = String(record.epoch).padStart(4, '0');
       for (const [name, bitmap] of Object.entries(await pictures(runtime, current, images, seed)))
         await run.write(`images/${name}-${epoch}.png`, await encodePng(bitmap));

@@ -1,10 +1,11 @@
 import { batches, type Dataset } from '../data/dataset.ts';
-import { UsageError } from '../errors.ts';
+import { TrainingError, UsageError } from '../errors.ts';
 import { checkBatchSize, feed } from '../models/batching.ts';
 import type { Work } from '../progress.ts';
 import { createRandom } from '../random.ts';
 import type { HostTensor, Runtime } from '../runtime/runtime.ts';
 import { adam } from '../training/optimizer.ts';
+import { finite } from '../training/weights.ts';
 import { initialState, uploadState, type VaeGanState, withState } from './state.ts';
 import { compilePartStep, type PartStep } from './step-program.ts';
 import { PARTS, type Part, type VaeGan } from './vae-gan.ts';
@@ -85,7 +86,7 @@ export interface TrainVaeGanOptions extends Work {
  * The result depends only on the options and the device: a training that was stopped and resumed ends with the same
  * weights. Running variances are those of the population, not the sample's as in TensorFlow.
  *
- * @throws UsageError when data set and VAE-GAN do not fit; Error when a loss stops being a number
+ * @throws UsageError when data set and VAE-GAN do not fit; TrainingError when a loss or a weight stops being a number
  * @example
  * const { vaeGan } = await trainVaeGan({ runtime, dataset: mnist, settings: vaeGanSettings.mnist,
  *   vaeGan: createVaeGan({ imageShape: mnist.imageShape }) });
@@ -108,9 +109,9 @@ export async function trainVaeGan(
     for (let epoch = history.length; epoch < settings.epochs; epoch++) {
       const started = performance.now();
       const means = await trainEpoch({ ...options, batchSize }, epoch, steps as Record<Part, PartStep>);
+      const saved = finite(await downloadState(state), epoch + 1);
       const record: VaeGanEpoch = { epoch: epoch + 1, ...means, seconds: (performance.now() - started) / 1000 };
       history.push(record);
-      const saved = await downloadState(state);
       current = withState(vaeGan, saved);
       await options.onEpoch?.(record, current);
       await checkpoints?.save({ history, state: saved });
@@ -171,8 +172,8 @@ async function trainEpoch(
       const means = await steps[part].run({ images, ...drawn }, step + 1, learningRate);
       for (const [name, value] of Object.entries(means)) {
         if (!Number.isFinite(value))
-          throw new Error(
-            `the ${part}'s loss is ${value} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate`,
+          throw new TrainingError(
+            `The ${part}'s loss is ${value} in epoch ${epoch + 1}, batch ${batch + 1}: lower the learning rate.`,
           );
         sums[`${part} ${name}`] = (sums[`${part} ${name}`] ?? 0) + value;
       }

@@ -1,7 +1,7 @@
 import { GraphBuilder, ModelError, parseModel, specialize, writeModel } from 'onnx-grad';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Dataset, fromArrays } from '../data/dataset.ts';
-import { UsageError } from '../errors.ts';
+import { TrainingError, UsageError } from '../errors.ts';
 import { floats } from '../models/batching.ts';
 import { noiseImages } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
@@ -291,12 +291,12 @@ it('losses are those of the source, from the three networks run one by one', asy
 });
 
 /** A store in memory. */
-function memory() {
-  let saved: VaeGanCheckpoint | undefined;
+function memory(saved?: VaeGanCheckpoint) {
   return {
     load: async () => saved,
     save: async (checkpoint: VaeGanCheckpoint) => {
-      saved = checkpoint;
+      // The training goes on writing its history.
+      saved = structuredClone(checkpoint);
     },
   };
 }
@@ -307,10 +307,14 @@ it('a training that is stopped and resumed ends with the same weights', async ()
   const dataset = noiseDataset(small, 2 * BATCH);
   const common = { runtime, vaeGan: small, dataset, batchSize: BATCH, seed: 3, shuffle: true };
   const settings = { ...vaeGanSettings.mnist, epochs: 2, discriminatorSteps: 2 };
-  const whole = await trainVaeGan({ ...common, settings });
   const checkpoints = memory();
-  await trainVaeGan({ ...common, settings: { ...settings, epochs: 1 }, checkpoints });
-  const resumed = await trainVaeGan({ ...common, settings, checkpoints });
+  let afterFirst: VaeGanCheckpoint | undefined;
+  const onEpoch = async ({ epoch }: { epoch: number }) => {
+    if (epoch === 2) afterFirst = await checkpoints.load();
+  };
+  const whole = await trainVaeGan({ ...common, settings, checkpoints, onEpoch });
+  expect(afterFirst!.history).toHaveLength(1);
+  const resumed = await trainVaeGan({ ...common, settings, checkpoints: memory(afterFirst) });
   expect(Buffer.compare(bytesOf(resumed.vaeGan), bytesOf(whole.vaeGan))).toBe(0);
   expect(resumed.history.map(({ encoderLoss }) => encoderLoss)).toEqual(
     whole.history.map(({ encoderLoss }) => encoderLoss),
@@ -318,6 +322,26 @@ it('a training that is stopped and resumed ends with the same weights', async ()
   const stop = new AbortController();
   stop.abort(new DOMException('enough', 'AbortError'));
   await expect(trainVaeGan({ ...common, settings, signal: stop.signal })).rejects.toThrow('enough');
+});
+
+it('ends when a loss is no number any more, or the last update of an epoch breaks a weight', async () => {
+  const dataset = noiseDataset(small, BATCH);
+  const settings = { ...vaeGanSettings.mnist, epochs: 2 };
+  const common = { runtime, vaeGan: small, dataset, batchSize: BATCH };
+  const wild = trainVaeGan({ ...common, settings: { ...settings, learningRate: 1e38 } });
+  await expect(wild).rejects.toThrow(TrainingError);
+  await expect(wild).rejects.toThrow(
+    /^The \w+'s loss is (NaN|-?Infinity) in epoch 1, batch 1: lower the learning rate.$/,
+  );
+
+  const checkpoints = memory();
+  await trainVaeGan({ ...common, settings: { ...settings, epochs: 1 }, checkpoints });
+  const stored = (await checkpoints.load())!;
+  const name = Object.keys(stored.state).find((key) => /^discriminator\/.*\.weight\./.test(key))!;
+  stored.state[name]!.data.fill(Number.NaN as never);
+  const broken = trainVaeGan({ ...common, settings, checkpoints: memory(stored) });
+  await expect(broken).rejects.toThrow(TrainingError);
+  await expect(broken).rejects.toThrow(/^After epoch 2, 'discriminator\/.*' holds numbers that are not finite/);
 });
 
 it('projections and samples do not depend on the batch size, and keep to [0, 1]', async () => {

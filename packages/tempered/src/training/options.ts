@@ -81,6 +81,12 @@ export function checkTrainOptions(options: TrainOptions): void {
       `'${model.name}' takes ${model.inputShape.join('x')} images of ${model.classes.length} classes, but ${dataset.name} has ${dataset.imageShape.join('x')} images of ${dataset.classes.length}`,
     );
   }
+  const other = firstOther(model.classes, dataset.classes);
+  if (other !== undefined) {
+    throw new UsageError(
+      `class ${other} is '${model.classes[other]}' for '${model.name}' and '${dataset.classes[other]}' in ${dataset.name}: in another order, or with other names, it would learn under wrong ones`,
+    );
+  }
   checkBatchSize(batchSize);
   if (dataset.count < batchSize)
     throw new UsageError(`${dataset.name} has ${dataset.count} images, fewer than one batch of ${batchSize}`);
@@ -89,6 +95,14 @@ export function checkTrainOptions(options: TrainOptions): void {
   if (!(learningRate > 0)) throw new UsageError(`the learning rate must be above 0, not ${learningRate}`);
   if (method) checkMethod(method);
   checkRules(options);
+}
+
+/** The first class that has another name in the data; names that only count, 0, 1, 2 ..., stand for any. */
+function firstOther(model: readonly string[], data: readonly string[]): number | undefined {
+  const onlyCount = (names: readonly string[]) => names.every((name, k) => name === String(k));
+  if (onlyCount(model) || onlyCount(data)) return undefined;
+  const found = model.findIndex((name, k) => name !== data[k]);
+  return found < 0 ? undefined : found;
 }
 
 /** The parts of a training that check themselves, and whether the best epoch can be told. */

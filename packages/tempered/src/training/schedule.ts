@@ -70,9 +70,8 @@ export function exponential({
 
 /**
  * Half a cosine down to `floor` times the rate (Loshchilov & Hutter 2017, eq. 5, without restarts), after the warm-up.
- *
- * @param options.period how long half a cosine takes, T_max in PyTorch; longer than the training, the rate ends on its
- *   way down; shorter, it stays at the floor. Default: what the warm-up leaves of the training
+ * `period` is how long half a cosine takes, T_max in PyTorch; longer than the training, the rate ends on its way down;
+ * shorter, it stays at the floor. Default: what the warm-up leaves of the training.
  */
 export function cosine({
   period,
@@ -85,8 +84,7 @@ export function cosine({
 /**
  * Triangles from `floor` up to the rate and back (Smith 2017, "triangular"). One triangle over the whole training, as in
  * fast adversarial training (Wong, Rice & Kolter 2020), unless a period is given.
- *
- * @param options.peak share of a period at which the rate is highest. Default: 0.5
+ * `peak` is the share of a period at which the rate is highest. Default: 0.5.
  */
 export function cyclic({
   period,

@@ -335,6 +335,20 @@ describe('train', () => {
     expect(seen).toEqual(['epoch 1 of 2: 1/4', 'epoch 1 of 2: 2/4', 'epoch 2 of 2: 3/4', 'epoch 2 of 2: 4/4']);
   });
 
+  it.each([
+    ['another order', ['class 0', 'class 2', 'class 1'], "class 1 is 'class 2' for 'small' and 'class 1' in corners"],
+    ['other names', ['a', 'b', 'c'], "class 0 is 'a'"],
+  ])('refuses classes in %s', async (_, classes, message) => {
+    const model = { ...softmaxRegression(), classes };
+    await expect(train(options({ model }))).rejects.toThrow(UsageError);
+    await expect(train(options({ model }))).rejects.toThrow(message);
+  });
+
+  it('takes classes that are only counted for any', async () => {
+    const model = { ...softmaxRegression(), classes: ['0', '1', '2'] };
+    expect((await train(options({ model, epochs: 1 }))).history).toHaveLength(1);
+  });
+
   it('ends when the loss is no number any more', async () => {
     await expect(train(options({ learningRate: 1e38 }))).rejects.toThrow(
       /^The loss is (NaN|Infinity) in epoch 1, batch \d: lower the learning rate, or clip the gradients.$/,

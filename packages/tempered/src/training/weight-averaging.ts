@@ -19,9 +19,8 @@ export interface WeightAveraging {
  * adversarial training Gowal et al. 2020, §3.3). After n steps of averaging d = min(decay, (1 + n) / (10 + n)), so that
  * the initial weights are soon forgotten.
  *
- * @param options.decay default 0.999
- * @param options.start when averaging begins, by default at once
- * @param options.unit of `start`: a share of the training (default), epochs or steps
+ * @param options `decay`, default 0.999; `start`, when averaging begins, by default at once; `unit` of the start: a share
+ *   of the training (default), epochs or steps
  */
 export function weightAveraging({
   decay = 0.999,
