@@ -66,6 +66,16 @@ const CASES: readonly (readonly [what: string, args: string, message: RegExp])[]
   ['ε of a training', 'train --data @data.npz --epsilon=-1 --out @out', /0 or more, not -1/],
   ['target', 'explain @small.onnx --input @image.npy --target 3 --out @out', /class 3 is out of range.*0 to 2/],
   ['negative target', 'explain @small.onnx --input @image.npy --target=-1 --out @out', /not a whole number/],
+  ['attack without ε', 'attack @small.onnx --input @image.npy --out @out', /--epsilon is missing: 'pgd'.*minimal=yes/],
+  [
+    'attack to measure distances with',
+    'evaluate @none.onnx --data shapes --attack fab --attack pgd --distances',
+    /--distances needs.*give 'pgd' the setting minimal=yes/,
+  ],
+  ['attack without radii', 'evaluate @none.onnx --data shapes --attack fog --curve', /--epsilons is missing: 'fog'/],
+  ['attack to be calibrated', 'uar @small.onnx --data shapes --attacks pgd', /no calibrated attack 'pgd'.*elastic/],
+  ['calibration', 'uar @small.onnx --data shapes --attacks fog', /no calibration of 'fog' for cifar10/],
+  ['maps to keep', 'sneak @small.onnx --data @data.npz', /pooling|CAM|class activation/],
   [
     'target of an attack',
     'attack @small.onnx --input @image.npy --epsilon 0.1 --target 9 --out @out',

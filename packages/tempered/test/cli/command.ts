@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createModel, writeModelFile, writeNpz } from '../../src/index.ts';
 import { createRandom } from '../../src/random.ts';
+import { smallModel } from '../../src/runtime/small-model.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/tempered.js', import.meta.url));
 
@@ -88,4 +89,38 @@ export function smallData(count: number): Uint8Array {
     images: { shape: [count, 12, 12], data: images },
     labels: { shape: [count], data: labels },
   });
+}
+
+/** Images of `linearProblem`. */
+export const LINEAR_COUNT = 40;
+
+/** Logits 0 and w · x of 1×2×2 images. Its label flips within ε exactly when |w · x| < ε ‖w‖₁ (Goodfellow et al. 2015, §3). */
+export function linearProblem(scale = 1) {
+  const weight = [1, -2, 1.5, -0.4];
+  const random = createRandom(5, 'linear');
+  const images = new Float32Array(LINEAR_COUNT * 4);
+  // Far enough from 0 and 1 that the box does not shorten any perturbation.
+  random.fillUniform(images, 0.2, 0.8);
+  const margins = Array.from({ length: LINEAR_COUNT }, (_, i) =>
+    weight.reduce((sum, w, p) => sum + w * images[4 * i + p]!, 0),
+  );
+  const norm = weight.reduce((sum, w) => sum + Math.abs(w), 0);
+  const model = smallModel({
+    inputs: { x: { dtype: 'float32', shape: undefined } },
+    constants: {
+      w: { dtype: 'float32', shape: [4, 2], data: Float32Array.from(weight.flatMap((w) => [0, scale * w])) },
+      shape: { dtype: 'int64', shape: [2], data: BigInt64Array.of(-1n, 4n) },
+    },
+    nodes: [
+      { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['flat'] },
+      { op: 'MatMul', inputs: ['flat', 'w'], outputs: ['logits'] },
+    ],
+    outputs: { logits: 'float32' },
+  });
+  const labels = Uint8Array.from(margins, (margin) => Number(margin > 0));
+  const data = writeNpz({
+    images: { shape: [LINEAR_COUNT, 1, 2, 2], data: images },
+    labels: { shape: [LINEAR_COUNT], data: labels },
+  });
+  return { weight, images, model, data, stands: (epsilon: number) => margins.map((m) => Math.abs(m) > epsilon * norm) };
 }

@@ -1,11 +1,9 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SHAPES_CLASSES } from '../../src/data/shapes/shapes.ts';
-import { createModel, shapes, writeModelFile, writeNpz } from '../../src/index.ts';
+import { createModel, shapes, writeModelFile } from '../../src/index.ts';
 import { encodePng } from '../../src/node.ts';
-import { createRandom } from '../../src/random.ts';
-import { smallModel } from '../../src/runtime/small-model.ts';
-import { type Folder, tempered, temporaryFolder } from './command.ts';
+import { LINEAR_COUNT as COUNT, type Folder, linearProblem, tempered, temporaryFolder } from './command.ts';
 
 let folder: Folder;
 beforeAll(async () => {
@@ -13,39 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder.remove());
 
-const COUNT = 40;
 const EPSILONS = [0, 0.02, 0.05, 0.1];
-
-/** Logits 0 and w · x of 1×2×2 images. Its label flips within ε exactly when |w · x| < ε ‖w‖₁ (Goodfellow et al. 2015, §3). */
-function linearProblem(scale = 1) {
-  const weight = [1, -2, 1.5, -0.4];
-  const random = createRandom(5, 'linear');
-  const images = new Float32Array(COUNT * 4);
-  // Far enough from 0 and 1 that the box does not shorten any perturbation.
-  random.fillUniform(images, 0.2, 0.8);
-  const margins = Array.from({ length: COUNT }, (_, i) =>
-    weight.reduce((sum, w, p) => sum + w * images[4 * i + p]!, 0),
-  );
-  const norm = weight.reduce((sum, w) => sum + Math.abs(w), 0);
-  const model = smallModel({
-    inputs: { x: { dtype: 'float32', shape: undefined } },
-    constants: {
-      w: { dtype: 'float32', shape: [4, 2], data: Float32Array.from(weight.flatMap((w) => [0, scale * w])) },
-      shape: { dtype: 'int64', shape: [2], data: BigInt64Array.of(-1n, 4n) },
-    },
-    nodes: [
-      { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['flat'] },
-      { op: 'MatMul', inputs: ['flat', 'w'], outputs: ['logits'] },
-    ],
-    outputs: { logits: 'float32' },
-  });
-  const labels = Uint8Array.from(margins, (margin) => Number(margin > 0));
-  const data = writeNpz({
-    images: { shape: [COUNT, 1, 2, 2], data: images },
-    labels: { shape: [COUNT], data: labels },
-  });
-  return { model, data, stands: (epsilon: number) => margins.map((m) => Math.abs(m) > epsilon * norm) };
-}
 
 it('finds the exact robust accuracy of a linear classifier, and writes it as JSON', async () => {
   const { model, data, stands } = linearProblem();
@@ -210,9 +176,9 @@ it('judges each model on images attacked on the other', async () => {
   expect(models).toHaveLength(2);
   // The models differ by a factor, so that every attack transfers whole.
   const correct = stands(0.1).filter(Boolean).length;
-  expect(transfer).toHaveLength(1);
+  expect(transfer).toMatchObject([{ attack: 'pgd', epsilon: 0.1 }]);
   expect(transfer[0].matrix.flat().map((share: { correct: number }) => share.correct)).toEqual(Array(4).fill(correct));
-  expect(stdout).toContain('Accuracy at ε = 0.1 of each model (column) on images attacked on another (row):');
+  expect(stdout).toContain('Accuracy at ε = 0.1 under pgd of each model (column) on images attacked on another (row):');
 });
 
 it('goes round a saturated loss, and says whether the figures can be believed', async () => {
@@ -233,4 +199,25 @@ it('goes round a saturated loss, and says whether the figures can be believed', 
   );
   expect(stdout).toMatch(/^Honesty: \d+ checks passed, \d+ to look at, \d+ failed$/m);
   expect(stdout).toContain('masked: loss underflow');
+});
+
+it('measures at radii that go with the norm, and asks for them where there is none', async () => {
+  const { model, data, stands } = linearProblem();
+  const [path, images] = [await folder.write('radii.onnx', model), await folder.write('radii.npz', data)];
+  const args = ['evaluate', path, '--data', images, '--input-shape', '1x2x2', '--no-checks', '--json'];
+  const radii: Record<string, number[]> = {
+    linf: [0, 2 / 255, 4 / 255, 8 / 255],
+    l2: [0, 0.25, 0.5, 1],
+    l1: [0, 3, 6, 12],
+  };
+  for (const [norm, expected] of Object.entries(radii)) {
+    const { code, stdout } = await tempered([...args, '--norm', norm, '--steps', '5']);
+    expect(code).toBe(0);
+    const rows: { epsilon: number; correct: number }[] = JSON.parse(stdout).models[0].underAttack;
+    expect(rows.map(({ epsilon }) => epsilon)).toEqual(expected);
+    expect(rows[0]!.correct).toBe(stands(0).filter(Boolean).length);
+    expect(rows[3]!.correct).toBeLessThan(rows[0]!.correct);
+  }
+  const unforeseen = await tempered([...args, '--attack', 'fog']);
+  expect(unforeseen).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: --epsilons is missing: 'fog'/) });
 });

@@ -42,6 +42,10 @@ it('trains to the same bytes when it was killed, and projects and samples', asyn
     const [cut, full] = await Promise.all(['cut', 'whole'].map((name) => readFile(folder.file(name, file))));
     expect(cut!.equals(full!)).toBe(true);
   }
+  // Epoch 1 was told twice, and is there once.
+  const metrics = (await readFile(folder.file('cut', 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+  expect(metrics.map((line) => JSON.parse(line).epoch)).toEqual([1, 2]);
+  expect((await readFile(folder.file('cut', 'metrics.csv'), 'utf8')).trimEnd().split('\r\n')).toHaveLength(3);
   expect(await folder.list()).toEqual(
     expect.arrayContaining(['whole/images/reconstructions-0001.png', 'whole/images/samples-0002.png']),
   );
