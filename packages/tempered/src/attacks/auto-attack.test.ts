@@ -16,7 +16,7 @@ const SHAPE = [1, 5, 4];
 const images = noiseImages(12, SHAPE);
 const EPSILON: Readonly<Record<Norm, number>> = { linf: 0.05, l2: 0.2, l1: 0.6 };
 /** Small budgets: what is tested here is how the parts are put together. */
-const small = { steps: 10, queries: 30 };
+const small = { steps: 8, queries: 20, restarts: 2 };
 
 let runtime: Runtime;
 beforeAll(async () => {

@@ -18,7 +18,7 @@ import { minimalEpsilon } from './minimal-epsilon.ts';
 import { pgd } from './pgd.ts';
 
 const SHAPE = [1, 2, 3];
-const COUNT = 12;
+const COUNT = 8;
 const CLASSES = 4;
 
 let runtime: Runtime;
@@ -88,7 +88,7 @@ describe.each(ATTACKS)('%s', (_, attack) => {
       labels: order.map((i) => labels[i]!),
       imageNumbers: order,
       seed: 5,
-      batchSize: 5,
+      batchSize: 3,
     });
     for (const [k, i] of order.entries()) {
       expect(reversed.success[k]).toBe(all.success[i]);
@@ -185,7 +185,7 @@ it('scaled logits change nothing for attacks on margins', () =>
         for (const [i, distance] of found.distance.entries()) expect(again.distance[i]!).toBeCloseTo(distance, 5);
       },
     ),
-    { numRuns: 10 },
+    { numRuns: 5 },
   ));
 
 it('the attacks are data, and need no ε', () => {

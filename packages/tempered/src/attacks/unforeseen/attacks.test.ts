@@ -27,7 +27,7 @@ afterAll(() => runtime.close());
 
 /** Odd sides, not whole units of anything. */
 const COLOUR = [3, 18, 21];
-const GREY = [1, 28, 28];
+const GREY = [1, 15, 12];
 interface Case {
   name: string;
   make(options: UnforeseenOptions): Attack;
