@@ -196,6 +196,7 @@ export {
   type MapStability,
   type MapStabilityOptions,
   type MeanOverImages,
+  type MeanOverImages,
   mapStability,
 } from './evaluation/map-stability.ts';
 export { type MinimalDistances, minimalDistances } from './evaluation/minimal-distances.ts';

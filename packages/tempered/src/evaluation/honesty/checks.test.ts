@@ -394,6 +394,8 @@ describe('C12 and C15', () => {
   ])('%s iterates lost of 50 images: %s', (lost, verdict) => {
     const kept = { attack: 'pgd', count: 50, brokenByLast: 20, lost };
     expect(returnsWhatItFound({ pgd: pgd() }, kept).verdict).toBe(verdict);
+    expect(returnsWhatItFound({ pgd: pgd() }, kept).evidence).not.toContain('not measured');
+    expect(returnsWhatItFound({ pgd: pgd(), mi: miFgsm() }, kept).evidence).toContain('mi may return');
   });
 
   it.each<[string, number, number, Verdict]>([

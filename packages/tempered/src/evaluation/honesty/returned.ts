@@ -15,18 +15,15 @@ export interface Kept {
 }
 
 export function returnsWhatItFound(attacks: Readonly<Record<string, Attack>>, kept: Kept | undefined): HonestyCheck {
-  if (kept === undefined) {
-    const doubtful = Object.keys(attacks).filter((name) => !keepsWhatItFinds(attacks[name]!));
-    if (doubtful.length === 0)
-      return check('C12', 'pass', 'the attacks return the worst of their iterates, or the first success');
-    return check(
-      'C12',
-      'not applicable',
-      `not measured: ${listed(doubtful)} may return an iterate after the worst one`,
-    );
-  }
+  const doubtful = Object.keys(attacks).filter((name) => name !== kept?.attack && !keepsWhatItFinds(attacks[name]!));
+  const unmeasured = `${listed(doubtful)} may return an iterate after the worst one, which was not measured`;
+  if (kept === undefined)
+    return doubtful.length === 0
+      ? check('C12', 'pass', 'the attacks return the worst of their iterates, or the first success')
+      : check('C12', 'not applicable', unmeasured);
   const { attack, count, brokenByLast, lost } = kept;
-  const evidence = `'${attack}' returns its last iterate (${brokenByLast} broken); for ${ofCount(lost, count)} images an earlier one was adversarial`;
+  const measured = `'${attack}' returns its last iterate (${brokenByLast} broken); for ${ofCount(lost, count)} images an earlier one was adversarial`;
+  const evidence = doubtful.length === 0 ? measured : `${measured}; ${unmeasured}`;
   if (lost === 0) return check('C12', 'pass', evidence);
   return check('C12', lost > 0.05 * count ? 'fail' : 'warn', evidence, {
     advice: 'let the attack return the worst iterate (keep worst)',
