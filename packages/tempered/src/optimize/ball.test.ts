@@ -178,3 +178,16 @@ it.each(NORMS)('a gradient that is not finite leaves the step finite (%s)', asyn
   const first = { linf: [1, -1, 0, 0, -1, 1], l2: [half, 0, 0, 0, -half, 0], l1: [0.5, 0, 0, 0, -0.5, 0] };
   expect(moves).toEqual([first[norm], [0, 0, 1, 0, 0, 0]]);
 });
+
+it('random points of the l1 ball have a radius distributed as r^M', () => {
+  const [size, points] = [5, 4000];
+  const point = new Float32Array(size);
+  const radii = Array.from({ length: points }, (_, i) => {
+    balls.l1.randomPoint(point, 2, createRandom(1, i));
+    return point.reduce((sum, value) => sum + Math.abs(value), 0) / 2;
+  });
+  expect(Math.max(...radii)).toBeLessThanOrEqual(1 + 1e-6);
+  // P(radius ≤ r) = r^size; three standard errors of a share of 4000 draws are below 0.024.
+  for (const r of [0.6, 0.8, 0.9, 0.95])
+    expect(Math.abs(radii.filter((radius) => radius <= r).length / points - r ** size)).toBeLessThan(0.024);
+});

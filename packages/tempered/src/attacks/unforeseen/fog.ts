@@ -1,9 +1,9 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { eachImage } from '../../optimize/project.ts';
+import { clipToBox, eachImage } from '../../optimize/project.ts';
 import type { Search } from '../search.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, fillUnitInterval, signStep, type Transform } from './transform.ts';
+import { fillUnitInterval, signStep, type Transform } from './transform.ts';
 
 export interface Fog extends Unforeseen {
   readonly name: 'fog';
@@ -44,9 +44,9 @@ export function fogTransform([, height = 0, width = 0]: readonly number[]): Tran
       const mist = g.mul(g.unsqueeze(part, [1]), eachImage(g, epsilon, x));
       const brightest = g.add(g.reduceMax(x, [1, 2, 3], true), eachImage(g, epsilon, x));
       // A black image without fog would be 0 / 0.
-      return clip(g, g.div(g.add(x, mist), g.max(brightest, g.constant(1e-9))), 0, 1);
+      return clipToBox(g, g.div(g.add(x, mist), g.max(brightest, g.constant(1e-9))));
     },
-    step: (g, { variables }, ascent, step) => clip(g, signStep(g, variables, ascent, step), 0, 1),
+    step: (g, { variables }, ascent, step) => clipToBox(g, signStep(g, variables, ascent, step)),
   };
 }
 

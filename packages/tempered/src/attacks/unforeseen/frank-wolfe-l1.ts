@@ -1,9 +1,11 @@
+import { balls } from '../../optimize/ball.ts';
+import { clipToBox } from '../../optimize/project.ts';
 import { sizeOf } from '../../tensor.ts';
 import type { Search } from '../search.ts';
-import { frankWolfeStep, randomPointL1 } from './frank-wolfe.ts';
+import { frankWolfeStep } from './frank-wolfe.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, type Transform } from './transform.ts';
+import type { Transform } from './transform.ts';
 
 export interface FrankWolfeL1 extends Unforeseen {
   readonly name: 'frank-wolfe-l1';
@@ -32,10 +34,10 @@ export function pixelL1Transform(shape: readonly number[]): Transform {
     variables: [size],
     draw(random, epsilon) {
       const variables = new Float32Array(size);
-      randomPointL1(variables, epsilon, random);
+      balls.l1.randomPoint(variables, epsilon, random);
       return { variables };
     },
-    write: (g, { x, variables }) => clip(g, g.add(x, g.reshape(variables, x.shape)), 0, 1),
+    write: (g, { x, variables }) => clipToBox(g, g.add(x, g.reshape(variables, x.shape))),
     step(g, { x, variables, epsilon }, ascent, step) {
       const pixels = g.reshape(x, variables.shape);
       const room = g.where(g.greater(ascent, g.constant(0)), g.offset(g.neg(pixels), 1), pixels);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createRandom } from '../../random.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { frankWolfeStep, randomPointL1 } from './frank-wolfe.ts';
+import { frankWolfeStep } from './frank-wolfe.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {
@@ -50,17 +50,4 @@ it('goes to the vertex that no point of ball and box beats, by the share asked f
     const from = row(feeds.point.data);
     for (let i = 0; i < size; i++) expect(row(next)[i]).toBeCloseTo(from[i]! + share * (vertex[i]! - from[i]!), 5);
   }
-});
-
-it('random points fill the l1 ball: all inside, the radius distributed as r^M', () => {
-  const [size, points] = [5, 4000];
-  const point = new Float32Array(size);
-  const radii = Array.from({ length: points }, (_, i) => {
-    randomPointL1(point, 2, createRandom(1, i));
-    return point.reduce((sum, value) => sum + Math.abs(value), 0) / 2;
-  });
-  expect(Math.max(...radii)).toBeLessThanOrEqual(1);
-  // P(radius ≤ r) = r^size; three standard errors of a share of 4000 draws are below 0.024.
-  for (const r of [0.6, 0.8, 0.9, 0.95])
-    expect(Math.abs(radii.filter((radius) => radius <= r).length / points - r ** size)).toBeLessThan(0.024);
 });

@@ -1,7 +1,5 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
 import { eachImage } from '../../optimize/project.ts';
-import { log } from '../../portable-math.ts';
-import type { Random } from '../../random.ts';
 
 /**
  * A Frank–Wolfe step on the l1 ball around 0, intersected with a box: moves the part size/ε of the way to the point
@@ -36,17 +34,4 @@ function steepestVertex(g: GraphBuilder, gradient: Value, room: Value, budget: V
   const given = g.min(g.max(g.sub(budget, before), g.constant(0)), wanted);
   const size = g.op('ScatterElements', [g.zerosLike(room), order, given], { axis: 1 });
   return g.mul(g.sign(gradient), size);
-}
-
-/** Fills `point` with a uniformly distributed point of the l1 ball around 0. */
-export function randomPointL1(point: Float32Array, radius: number, random: Random): void {
-  // Exponential lengths, with one more beyond the coordinates that says how far below the surface the point lies.
-  const length = () => -log(1 - random.uniform());
-  let total = length();
-  for (let i = 0; i < point.length; i++) {
-    const size = length();
-    total += size;
-    point[i] = random.uniform() < 0.5 ? size : -size;
-  }
-  for (let i = 0; i < point.length; i++) point[i] = (point[i]! * radius) / total;
 }

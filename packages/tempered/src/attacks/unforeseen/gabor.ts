@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { eachImage } from '../../optimize/project.ts';
+import { clipToBox, eachImage } from '../../optimize/project.ts';
 import { cosTurns, sinTurns } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
@@ -47,7 +47,7 @@ export function gaborTransform([, height = 0, width = 0]: readonly number[]): Tr
     },
     write(g, { x, variables, constants, epsilon }) {
       const noise = fillUnitInterval(g, evenContrast(g, convolveEach(g, variables, constants.kernel!)));
-      return clip(g, g.add(x, g.mul(noise, eachImage(g, epsilon, x))), 0, 1);
+      return clipToBox(g, g.add(x, g.mul(noise, eachImage(g, epsilon, x))));
     },
     step: (g, { variables, constants }, ascent, step) =>
       clip(g, g.mul(signStep(g, variables, ascent, step), constants.support!), -1, 1),

@@ -1,14 +1,14 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
 import { UsageError } from '../../errors.ts';
 import { balls } from '../../optimize/ball.ts';
-import { eachImage } from '../../optimize/project.ts';
+import { clipToBox, eachImage } from '../../optimize/project.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
-import { frankWolfeStep, randomPointL1 } from './frank-wolfe.ts';
+import { frankWolfeStep } from './frank-wolfe.ts';
 import { type Coefficients, decode, encode, unitOf } from './jpeg-codec.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, signStep, type Transform } from './transform.ts';
+import { signStep, type Transform } from './transform.ts';
 
 export type CoefficientNorm = 'linf' | 'l2' | 'l1';
 
@@ -67,19 +67,15 @@ export function jpegTransform(shape: readonly number[], norm: CoefficientNorm): 
       const pads = g.integers([0, 0, 0, 0, 0, 0, rows - height, columns - width]);
       const whole = rows === height && columns === width ? x : g.op('Pad', [x, pads], { mode: 'edge' });
       const decoded = decode(g, displaced(g, encode(g, whole), g.scale(variables, 1 / 2)));
-      return clip(g, g.slice(decoded, { starts: [0, 0], ends: [height, width], axes: [2, 3] }), 0, 1);
+      return clipToBox(g, g.slice(decoded, { starts: [0, 0], ends: [height, width], axes: [2, 3] }));
     },
     step: (g, { variables, epsilon }, ascent, step) => steps[norm](g, variables, ascent, epsilon, step),
   };
 }
 
 function randomStart(norm: CoefficientNorm, point: Float32Array, epsilon: number, random: Random): Float32Array {
-  if (norm !== 'l1') balls[norm].randomPoint(point, epsilon, random);
-  else {
-    randomPointL1(point, epsilon, random);
-    for (let i = 0; i < point.length; i++) point[i] = Math.min(L1_ROOM, Math.max(-L1_ROOM, point[i]!));
-  }
-  return point;
+  balls[norm].randomPoint(point, epsilon, random);
+  return norm === 'l1' ? point.map((value) => Math.min(L1_ROOM, Math.max(-L1_ROOM, value))) : point;
 }
 
 /** Coefficients plus shifts [N, M], of Y first. */

@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { eachImage } from '../../optimize/project.ts';
+import { clipToBox, eachImage } from '../../optimize/project.ts';
 import { cosTurns, sinTurns } from '../../portable-math.ts';
 import type { Random } from '../../random.ts';
 import type { Search } from '../search.ts';
@@ -7,7 +7,7 @@ import { checkSizes } from '../settings.ts';
 import { gaussianWindow } from './elastic.ts';
 import { type Unforeseen, type UnforeseenOptions, unforeseen } from './options.ts';
 import { searchUnforeseen } from './search.ts';
-import { clip, signStep, type Transform } from './transform.ts';
+import { signStep, type Transform } from './transform.ts';
 
 export interface Snow extends Unforeseen {
   readonly name: 'snow';
@@ -57,10 +57,10 @@ export function snowTransform([, height = 0, width = 0]: readonly number[], budg
     write(g, { x, variables, constants, epsilon }) {
       const flakes = spreadOut(g, g.square(g.square(variables)), height, width);
       const snow = streaks(g, flakes, constants.kernels!);
-      return clip(g, g.add(brightened(g, x), g.mul(snow, eachImage(g, epsilon, x))), 0, 1);
+      return clipToBox(g, g.add(brightened(g, x), g.mul(snow, eachImage(g, epsilon, x))));
     },
     step: (g, { variables }, ascent, step) =>
-      withinBudget(g, clip(g, signStep(g, variables, ascent, step), 0, 1), budget),
+      withinBudget(g, clipToBox(g, signStep(g, variables, ascent, step)), budget),
   };
 }
 
