@@ -196,7 +196,6 @@ export {
   type MapStability,
   type MapStabilityOptions,
   type MeanOverImages,
-  type MeanOverImages,
   mapStability,
 } from './evaluation/map-stability.ts';
 export { type MinimalDistances, minimalDistances } from './evaluation/minimal-distances.ts';
