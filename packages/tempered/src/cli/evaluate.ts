@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { type Attack, isMinimal, normOf } from '../attacks/attack.ts';
+import { type Attack, isMinimal } from '../attacks/attack.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
 import type { Proportion } from '../evaluation/accuracy.ts';
@@ -11,6 +11,7 @@ import { evaluateWithRepair } from '../evaluation/honesty/evaluate-with-repair.t
 import { attackEach, type Ledger, type LedgerAtEpsilon, type LedgerOptions, ledgerCsv } from '../evaluation/ledger.ts';
 import { type MinimalDistances, minimalDistances } from '../evaluation/minimal-distances.ts';
 import { type EvaluationSummary, summaryOf } from '../evaluation/summary.ts';
+import { threatModelOf } from '../evaluation/threat-model.ts';
 import { type TransferOptions, transferMatrix } from '../evaluation/transfer.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
@@ -174,10 +175,10 @@ const RADII_IN_WORDS = Object.entries(RADII)
 
 /** What can be refused before any model is read. */
 function checkAttacks(attacks: Readonly<Record<string, Attack>>, { distances, epsilons, curve }: EvaluateOptions) {
-  const [first] = Object.entries(attacks);
-  if (epsilons === undefined && first && normOf(first[1]) === undefined)
+  const { name, norm } = threatModelOf(attacks);
+  if (epsilons === undefined && norm === undefined)
     throw new UsageError(
-      `--epsilons is missing: '${first[0]}' is no attack in a norm ball, so that no radii${curve ? ' of a curve' : ''} go without saying`,
+      `--epsilons is missing: '${name}' is no attack in a norm ball, so that no radii${curve ? ' of a curve' : ''} go without saying`,
     );
   const [inBall] = Object.entries(attacks).find(([, attack]) => !isMinimal(attack)) ?? [];
   if (distances && inBall !== undefined)
@@ -188,7 +189,7 @@ function checkAttacks(attacks: Readonly<Record<string, Attack>>, { distances, ep
 
 function radiiFor(classifier: Classifier, attacks: Readonly<Record<string, Attack>>, options: EvaluateOptions) {
   const { epsilons, curve } = options;
-  const norm = normOf(Object.values(attacks)[0]!) ?? 'linf';
+  const { norm = 'linf' } = threatModelOf(attacks);
   if (!curve) return { epsilons: epsilons ?? RADII[norm] };
   return {
     epsilons: epsilons ?? radiusLadder(norm, classifier.inputShape),
