@@ -5,6 +5,7 @@ import { type Chunk, chunks, feed, floats, padRows } from '../models/batching.ts
 import type { ClassifierProgram } from '../models/classifier.ts';
 import { perImage } from '../optimize/ball.ts';
 import { iterate, releaseAll } from '../optimize/iterate.ts';
+import { eachImage } from '../optimize/project.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { rows, type Tensor, zeros } from '../tensor.ts';
 import { goalClasses, goalOf, writeMet } from './goal.ts';
@@ -104,10 +105,7 @@ export function decisions(task: Task): Decisions {
       const delta = g.sub(x, origin);
       const reach = g.reduceMax(g.abs(delta), perImage(delta), true);
       const at = (share: Value) => {
-        const spread = g.reshape(
-          share,
-          image.map((size, axis) => (axis === 0 ? size : 1)),
-        );
+        const spread = eachImage(g, share, origin);
         if (along === 'l2') return g.add(origin, g.mul(delta, spread));
         const bound = g.mul(reach, spread);
         return g.add(origin, g.max(g.min(delta, bound), g.neg(bound)));

@@ -2,11 +2,14 @@ import { UsageError } from '../errors.ts';
 import { chunks, feed, floats, padRows } from '../models/batching.ts';
 import type { ClassifierProgram } from '../models/classifier.ts';
 import { balls, type Norm } from '../optimize/ball.ts';
+import { eachImage } from '../optimize/project.ts';
+import { copyRows } from '../optimize/staged.ts';
 import { createRandom } from '../random.ts';
-import { rows, type Tensor } from '../tensor.ts';
+import { putRows, rows, type Tensor, takeRows } from '../tensor.ts';
 import { type Estimator, openEstimator } from './direction-estimate.ts';
 import { goalClasses, goalOf, writeMet } from './goal.ts';
 import { onlyImages } from './only-images.ts';
+import { type StepSize, stepSizeAt } from './pgd.ts';
 import type { Search, Task } from './search.ts';
 import { checkAmounts, checkCounts, checkSizes } from './settings.ts';
 
@@ -15,7 +18,7 @@ export interface Nes {
   readonly norm: Norm;
   readonly steps: number;
   /** Length of a step in pixel units, or `relative` times ε. */
-  readonly stepSize: { readonly absolute: number } | { readonly relative: number };
+  readonly stepSize: StepSize;
   /** Forward passes for each gradient estimate. */
   readonly samples: number;
   /** Length scale of the differences that gradients are estimated from, in pixel units. */
@@ -117,10 +120,8 @@ async function accumulate(
 async function move(task: Task, attack: Nes, open: Uint32Array, x: Tensor, velocity: Tensor): Promise<Uint8Array> {
   const { classifier, signal } = task;
   const part = onlyImages(task, open);
-  const [from, direction] = [x, velocity].map((tensor) => onlyImages({ ...task, images: tensor }, open).images);
-  const lengths = part.epsilon!.map((epsilon) =>
-    'absolute' in attack.stepSize ? attack.stepSize.absolute : attack.stepSize.relative * epsilon,
-  );
+  const [from, direction] = [x, velocity].map((tensor) => takeRows(tensor, open));
+  const lengths = part.epsilon!.map((epsilon) => stepSizeAt(attack, epsilon));
   const plan = chunks(open.length, task.batchSize, classifier.description);
   const program = await compile(task, attack, plan.batch);
   const broken = new Uint8Array(open.length);
@@ -136,11 +137,9 @@ async function move(task: Task, attack: Nes, open: Uint32Array, x: Tensor, veloc
       step_size: numbers(lengths),
       target: goalClasses(part, chunk, plan.batch),
     });
-    const next = { shape: [plan.batch, ...classifier.inputShape], data: floats(fetched.x_next!) };
-    for (let k = chunk.start; k < chunk.end; k++) {
-      rows(x, open[k]!, open[k]! + 1).data.set(rows(next, k - chunk.start, k - chunk.start + 1).data);
-      broken[k] = floats(fetched.met!)[k - chunk.start]!;
-    }
+    const next = { shape: fetched.x_next!.shape, data: floats(fetched.x_next!) };
+    putRows(x, next, open.subarray(chunk.start, chunk.end));
+    copyRows(fetched.met!, chunk, broken);
   }
   return broken;
 }
@@ -152,10 +151,7 @@ function compile(task: Task, { norm }: Nes, batch: number): Promise<ClassifierPr
     const image = [batch, ...classifier.inputShape];
     const [x, direction, origin] = ['x', 'direction', 'origin'].map((name) => g.input(name, 'float32', image));
     const [epsilon, length] = ['epsilon', 'step_size'].map((name) =>
-      g.reshape(
-        g.input(name, 'float32', [batch]),
-        image.map((size, axis) => (axis === 0 ? size : 1)),
-      ),
+      eachImage(g, g.input(name, 'float32', [batch]), x!),
     );
     const target = g.input('target', 'float32', [batch, classifier.classes.length]);
     const next = balls[norm].project(g, balls[norm].step(g, x!, direction!, length!), origin!, epsilon!);

@@ -1,11 +1,11 @@
 import { UsageError } from '../errors.ts';
-import { type Chunk, chunks, feed, floats, padRows } from '../models/batching.ts';
+import { chunks, feed, floats, padRows } from '../models/batching.ts';
 import type { ClassifierProgram } from '../models/classifier.ts';
 import type { Norm } from '../optimize/ball.ts';
 import { iterate, releaseAll } from '../optimize/iterate.ts';
 import { createRandom, type Random } from '../random.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
-import { rows, sizeOf, type Tensor } from '../tensor.ts';
+import { putRows, rows, sizeOf, type Tensor, takeRows } from '../tensor.ts';
 import { goalClasses, goalOf, imageShape, writeMet, writeScore } from './goal.ts';
 import { onlyImages } from './only-images.ts';
 import type { Found, Search, Task } from './search.ts';
@@ -160,11 +160,7 @@ function windowsAt(query: number, { classifier }: Task, attack: Square, batch: n
 
 /** Rows of a tensor, the last one repeated up to `batch`. */
 function gather(tensor: Tensor, members: Uint32Array, batch: number): Tensor {
-  const chunk: Chunk = { start: 0, end: members.length };
-  const size = sizeOf(tensor.shape.slice(1));
-  const data = new Float32Array(members.length * size);
-  for (const [k, i] of members.entries()) data.set(tensor.data.subarray(i * size, (i + 1) * size), k * size);
-  return padRows({ shape: [members.length, ...tensor.shape.slice(1)], data }, chunk, batch);
+  return padRows(takeRows(tensor, members), { start: 0, end: members.length }, batch);
 }
 
 async function keep(
@@ -177,9 +173,8 @@ async function keep(
     return floats('resident' in tensor ? await tensor.read() : tensor);
   };
   const [x, value, success] = [await read('x'), await read('value'), await read('success')];
-  const size = standing.x.data.length / standing.value.length;
+  putRows(standing.x, { shape: state.x!.shape, data: x }, members);
   for (const [k, i] of members.entries()) {
-    standing.x.data.set(x.subarray(k * size, (k + 1) * size), i * size);
     standing.value[i] = value[k]!;
     standing.success[i] = success[k]!;
   }
