@@ -115,7 +115,7 @@ describe('on softmax regression', () => {
   const dataset = fromArrays({
     name: 'six',
     split: 'train',
-    classes: ['a', 'b', 'c'],
+    classes: ['class 0', 'class 1', 'class 2'],
     imageShape: [1, 2, 2],
     pixels,
     labels,
@@ -201,7 +201,7 @@ describe('batch normalisation during the attack', () => {
   const dataset = fromArrays({
     name: 'four',
     split: 'train',
-    classes: ['a', 'b'],
+    classes: ['class 0', 'class 1'],
     imageShape: [1, 2, 2],
     pixels,
     labels,
