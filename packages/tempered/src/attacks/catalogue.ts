@@ -16,6 +16,7 @@ import { minimalEpsilon } from './minimal-epsilon.ts';
 import { miFgsm, niFgsm } from './momentum.ts';
 import { nes } from './nes.ts';
 import { type NoiseOptions, noise } from './noise.ts';
+import { isMinimal } from './norm-of.ts';
 import { bim, type PgdOptions, pgd } from './pgd.ts';
 import { restarts } from './restarts.ts';
 import { spatial } from './spatial.ts';
@@ -237,11 +238,16 @@ export const catalogue: Readonly<Record<string, CatalogueEntry>> = {
   ...studies,
 };
 
-/** The settings that a named attack can be given; one that draws nothing would find the same in every restart. */
+/**
+ * The settings that a named attack can be given. One that draws nothing would find the same in every restart; one that
+ * chooses its targets, or looks for the smallest perturbation, does so by itself.
+ */
 export function settingsOf(name: string): readonly string[] {
   const entry = Object.hasOwn(catalogue, name) ? catalogue[name] : undefined;
   if (entry === undefined) return [];
-  return [...entry.settings, ...(draws(entry.make({})) ? ['restarts'] : []), 'target', 'minimal'];
+  const attack = entry.make({});
+  const common = [draws(attack) && 'restarts', attack.name !== 'targeted' && 'target', !isMinimal(attack) && 'minimal'];
+  return [...entry.settings, ...common.filter((each) => each !== false)];
 }
 
 /** What the settings that are names can be, over all attacks. */
