@@ -37,3 +37,14 @@ it.concurrent.each(COMMANDS)('the help of `tempered %s` fits a screen of 80 × 3
 it('prints its version', async () => {
   expect((await tempered(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
+
+it('lists the attacks in 80 columns, with what their settings can be and what those of studies do otherwise', async () => {
+  const { code, stdout } = await tempered(['attacks']);
+  expect(code).toBe(0);
+  const lines = stdout.trimEnd().split('\n');
+  expect(lines.filter((line) => [...line].length > 80)).toEqual([]);
+  expect(stdout).toContain('keep=last|worst|first');
+  expect(stdout).toContain('kind=gaussian|uniform|corners|salt-and-pepper');
+  expect(stdout).toMatch(/^boychev2023 +Boychev 2023 \(l2\)\n(?: .*\n)*? +– starts at the image itself/m);
+  expect(lines.at(-1)).toContain('target=runner-up|least-likely|random|all, minimal=yes|no');
+});
