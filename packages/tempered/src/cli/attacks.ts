@@ -74,7 +74,7 @@ function print({ print }: Terminal, rows: readonly Row[]): void {
     if (own.length > 0) line('', inWords(own, choices));
   }
   const [{ choices = {} } = {}] = rows;
-  print(`\nAttacks that do not do so by themselves have ${inWords(OF_ALL, choices)} too.`);
+  print(`\nBeside these, where an attack does not do so by itself:\n  ${inWords(OF_ALL, choices)}`);
 }
 
 const OF_ALL: readonly string[] = ['target', 'minimal'];
