@@ -4,6 +4,7 @@ import { describeNode, isFloat, type Node } from './graph.ts';
 import { operators } from './operators/index.ts';
 import { readAttributes } from './operators/operator.ts';
 import { rules } from './rules/index.ts';
+import { dropUnread } from './unread.ts';
 import type { Value } from './value.ts';
 
 export interface GradientOptions {
@@ -72,25 +73,9 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
     });
   }
   const gradients = wrt.map((value) => total(value.name) ?? g.zerosLike(value));
+  // What is left over are the cotangents of masks, which come to nothing.
   dropUnread(g.graph.nodes, start, gradients);
   return gradients;
-}
-
-/**
- * Removes the nodes from `start` on that no result reads: the cotangents of masks, which come to nothing. ONNX Runtime
- * would compute them.
- */
-function dropUnread(nodes: Node[], start: number, results: readonly Value[]): void {
-  const read = new Set(results.map((value) => value.name));
-  const kept = nodes
-    .splice(start)
-    .reverse()
-    .filter((node) => {
-      const needed = node.outputs.some((name) => read.has(name));
-      if (needed) for (const name of node.inputs) read.add(name);
-      return needed;
-    });
-  for (const node of kept.reverse()) nodes.push(node);
 }
 
 /**

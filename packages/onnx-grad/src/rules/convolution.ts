@@ -5,6 +5,7 @@ import {
   resolveConvTranspose,
 } from '../operators/convolution.ts';
 import type { Value } from '../value.ts';
+import { uniformCotangent, uniformInputGradient, uniformWeightGradient } from './averaged-convolution.ts';
 import { convInputGradient } from './conv-input-gradient.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import { spatialWindow } from './phases.ts';
@@ -13,9 +14,11 @@ import type { Rule, RuleContext } from './rule.ts';
 const Conv: Rule = ({ g, attributes, inputs, dy }) => {
   const [x, weight] = inputs as [Value, Value];
   const convolution = resolveConv(attributes as ConvAttributes, x.shape, weight.shape);
+  const uniform = uniformCotangent(g, dy, convolution);
   return [
-    () => convInputGradient(g, dy, weight, convolution),
-    () => convWeightGradient(g, x, dy, convolution),
+    () =>
+      uniform ? uniformInputGradient(g, uniform, weight, convolution) : convInputGradient(g, dy, weight, convolution),
+    () => (uniform ? uniformWeightGradient(g, x, uniform, convolution) : convWeightGradient(g, x, dy, convolution)),
     () => sumOverPositions({ g, dy }),
   ];
 };
