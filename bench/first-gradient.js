@@ -1,6 +1,6 @@
 /** @file A process of its own: loads a model file and prints the milliseconds from its start to the first input gradient. */
 import { attribute } from '../packages/tempered/dist/attribution/attribute.js';
-import { plainGradient } from '../packages/tempered/dist/attribution/method.js';
+import { plainGradient } from '../packages/tempered/dist/attribution/gradient.js';
 import { loadClassifier } from '../packages/tempered/dist/models/node/load.js';
 import { createNodeRuntime } from '../packages/tempered/dist/runtime/node/node-runtime.js';
 

@@ -35,3 +35,18 @@ test('a cotangent weighs the elements, and intermediate values can be differenti
     Float64Array.of(60, 1200),
   );
 });
+
+test('a rule takes the place of the derivative where it is given', () => {
+  const g = new GraphBuilder();
+  const x = g.input('x', 'float32', [3]);
+  const y = g.relu(g.scale(x, -2));
+  // Guided backpropagation: what is negative is not passed back either.
+  const [dx] = gradient(g, {
+    of: y,
+    wrt: [x],
+    cotangent: g.constant([5, -5, 5], [3]),
+    rules: (node) => (node.op === 'Relu' ? ({ g, dy }) => [() => g.relu(dy)] : undefined),
+  });
+  const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape: [3], data: Float64Array.of(1, 1, -1) } });
+  expect(values.get(dx!.name)!.data).toEqual(Float64Array.of(-10, -0, -10));
+});

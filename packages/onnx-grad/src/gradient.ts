@@ -4,6 +4,7 @@ import { describeNode, isFloat, type Node } from './graph.ts';
 import { operators } from './operators/index.ts';
 import { readAttributes } from './operators/operator.ts';
 import { rules } from './rules/index.ts';
+import type { Rule } from './rules/rule.ts';
 import { dropUnread } from './unread.ts';
 import type { Value } from './value.ts';
 
@@ -14,6 +15,11 @@ export interface GradientOptions {
   wrt: readonly Value[];
   /** Weight of each element of `of`: the result is the gradient of Σ cotangent · of. Ones when left out. */
   cotangent?: Value;
+  /**
+   * Rules to use instead of the derivative at some nodes: whatever is passed back from outputs to inputs, such as
+   * relevance. Undefined where the derivative is meant.
+   */
+  rules?: (node: Node) => Rule | undefined;
 }
 
 /**
@@ -25,7 +31,7 @@ export interface GradientOptions {
  * const loss = g.reduceSum(g.square(x), [0]);
  * const [dx] = gradient(g, { of: loss, wrt: [x] }); // 2x
  */
-export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOptions): Value[] {
+export function gradient(g: GraphBuilder, { of, wrt, cotangent, rules: override }: GradientOptions): Value[] {
   if (!isFloat(of.dtype))
     throw new ShapeError(`'${of.name}' is of type ${of.dtype}: only floats can be differentiated`);
   const active = activeNodes(g, of, wrt);
@@ -44,8 +50,8 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent }: GradientOption
   for (const node of active.nodes.reverse()) {
     const dys = node.outputs.map((name) => (name === '' ? undefined : total(name)));
     if (dys.every((dy) => dy === undefined)) continue;
-    const rule = rules[node.op];
-    if (rule === undefined || node.domain !== '') throw missingRule(g, node, of, wrt);
+    const rule = override?.(node) ?? (node.domain === '' ? rules[node.op] : undefined);
+    if (rule === undefined) throw missingRule(g, node, of, wrt);
     const inputs = node.inputs.map((name) => (name === '' ? undefined : g.value(name)));
     const outputs = node.outputs.map((name) => (name === '' ? undefined : g.value(name)));
     const thunks = rule({

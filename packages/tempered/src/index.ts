@@ -103,16 +103,13 @@ export type { Aim, Unforeseen, UnforeseenOptions } from './attacks/unforeseen/op
 export { type Snow, type SnowOptions, snow } from './attacks/unforeseen/snow.ts';
 export { foolingRate, type Universal, type UniversalOptions, universalPerturbation } from './attacks/universal.ts';
 export { type WorstCase, worstCase } from './attacks/worst-case.ts';
-export { type AttributeOptions, type Attribution, attribute, type Completeness } from './attribution/attribute.ts';
-export {
-  type AttributionMethod,
-  type Baseline,
-  type Explained,
-  gradientTimesInput,
-  integratedGradients,
-  plainGradient,
-  smoothGrad,
-} from './attribution/method.ts';
+export { type AttributeOptions, type Attribution, type AttributionMethod, attribute } from './attribution/attribute.ts';
+export type { Baseline } from './attribution/baseline.ts';
+export type { Explained } from './attribution/explained.ts';
+export type { Certificate, Completeness, Cost, LostRelevance } from './attribution/explanation.ts';
+export { gradientTimesInput, plainGradient } from './attribution/gradient.ts';
+export { integratedGradients } from './attribution/integrated-gradients.ts';
+export { smoothGrad } from './attribution/smoothgrad.ts';
 export { type Augmentation, augment } from './data/augment.ts';
 export {
   CIFAR10_CLASSES,

@@ -11,14 +11,10 @@ import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { trackTensors } from '../runtime/testing/track-tensors.ts';
 import { rows, type Tensor } from '../tensor.ts';
-import { type AttributeOptions, attribute } from './attribute.ts';
-import {
-  type AttributionMethod,
-  gradientTimesInput,
-  integratedGradients,
-  plainGradient,
-  smoothGrad,
-} from './method.ts';
+import { type AttributeOptions, type AttributionMethod, attribute } from './attribute.ts';
+import { gradientTimesInput, plainGradient } from './gradient.ts';
+import { integratedGradients } from './integrated-gradients.ts';
+import { smoothGrad } from './smoothgrad.ts';
 
 const SHAPE = [2, 2, 3];
 const SIZE = 12;
@@ -68,13 +64,13 @@ describe('on an affine classifier', () => {
   });
 
   it('integrated gradients from the mean start at the mean of each channel', async () => {
-    const { attributions, completeness } = await explain(integratedGradients({ steps: 1, baseline: 'mean' }), {
+    const { attributions, certificate } = await explain(integratedGradients({ steps: 1, baseline: 'mean' }), {
       target: 1,
     });
     const mean = (i: number) => images.data.subarray(i - (i % 6), i - (i % 6) + 6).reduce((a, b) => a + b, 0) / 6;
     const closed = Array.from(images.data, (x, i) => WEIGHTS[1]![i % SIZE]! * (x - mean(i)));
     expect(furthest(attributions.data, closed)).toBeLessThan(2e-6);
-    expect(completeness!.every(({ error }) => error < 1e-5)).toBe(true);
+    expect(certificate!.completeness!.every(({ error }) => error < 1e-5)).toBe(true);
   });
 
   it('a vector has one mean', async () => {
@@ -145,36 +141,36 @@ describe('integrated gradients', () => {
   it('adds up better and better the more steps', async () => {
     const errors: number[] = [];
     for (const steps of [1, 3, 10, 100]) {
-      const { completeness } = await attribute(smooth, { images, method: integratedGradients({ steps }), target: 0 });
-      for (const { sum, difference, error, relativeError } of completeness!) {
+      const { certificate } = await attribute(smooth, { images, method: integratedGradients({ steps }), target: 0 });
+      for (const { sum, difference, error, relativeError } of certificate!.completeness!) {
         expect(error).toBe(Math.abs(sum - difference));
         expect(relativeError).toBeCloseTo(error / Math.abs(difference), 12);
       }
-      errors.push(Math.max(...completeness!.map(({ error }) => error)));
+      errors.push(Math.max(...certificate!.completeness!.map(({ error }) => error)));
     }
     expect(errors[1]).toBeLessThan(errors[0]! / 2);
     expect(errors[2]).toBeLessThan(errors[1]! / 2);
     expect(errors[3]).toBeLessThan(1e-3);
-    const { attributions, completeness } = await attribute(smooth, {
+    const { attributions, certificate } = await attribute(smooth, {
       images,
       method: integratedGradients(),
       target: 0,
     });
     const sum = attributions.data.subarray(0, SIZE).reduce((a, b) => a + b, 0);
-    expect(completeness![0]!.sum).toBeCloseTo(sum, 6);
+    expect(certificate!.completeness![0]!.sum).toBeCloseTo(sum, 6);
     const [at, base] = [
       await predictLogits(smooth, images),
       await predictLogits(smooth, { shape: [1, ...SHAPE], data: new Float32Array(SIZE) }),
     ];
-    expect(completeness![0]!.difference).toBeCloseTo(at.data[0]! - base.data[0]!, 5);
+    expect(certificate!.completeness![0]!.difference).toBeCloseTo(at.data[0]! - base.data[0]!, 5);
   });
 
   it('is exact with one step from black on a network of ReLUs without biases', async () => {
-    const { attributions, completeness } = await attribute(biasFree, {
+    const { attributions, certificate } = await attribute(biasFree, {
       images,
       method: integratedGradients({ steps: 1 }),
     });
-    expect(Math.max(...completeness!.map(({ error }) => error))).toBeLessThan(1e-5);
+    expect(Math.max(...certificate!.completeness!.map(({ error }) => error))).toBeLessThan(1e-5);
     const product = await attribute(biasFree, { images, method: gradientTimesInput() });
     expect(furthest(attributions.data, product.attributions.data)).toBeLessThan(1e-5);
   });

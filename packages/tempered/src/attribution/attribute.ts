@@ -1,15 +1,34 @@
+/** @file Every method of attribution by name, and `attribute`, which runs one: methods are plain data made by the functions beside this file. */
 import { UsageError } from '../errors.ts';
-import { checkBatchSize, defaultBatchSize, fixedBatch } from '../models/batching.ts';
+import { checkBatchSize, defaultBatchSize, oneHot } from '../models/batching.ts';
 import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
 import { checkLabels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
-import { createRandom, type Random } from '../random.ts';
-import { rows, type Tensor, zeros } from '../tensor.ts';
-import { gradientsAt, valuesAt } from './at-images.ts';
-import { resolveBaseline } from './baseline.ts';
-import { compileMeanGradient, type Path } from './mean-gradient.ts';
-import type { AttributionMethod, Explained } from './method.ts';
+import type { Tensor } from '../tensor.ts';
+import type { Explained } from './explained.ts';
+import type { Cost, Explain, Explanation, Methods, Task } from './explanation.ts';
+import { type Gradient, type GradientTimesInput, gradientPass, gradientTimesInputPass } from './gradient.ts';
+import { explainIntegratedGradients, type IntegratedGradients } from './integrated-gradients.ts';
+import { resolveLayer } from './layer.ts';
+import { explainInOnePass, type OnePass } from './one-pass.ts';
+import { explainSmoothGrad, type SmoothGrad } from './smoothgrad.ts';
+import { parseUnit } from './unit.ts';
+
+/** A description of a method of attribution. */
+export type AttributionMethod = Gradient | GradientTimesInput | IntegratedGradients | SmoothGrad;
+
+type Named<Name> = Extract<AttributionMethod, { name: Name }>;
+
+/** How a method is carried out: by one program, or by a function that runs several. */
+type Kind<Method> = { readonly pass: (method: Method, task: Task) => OnePass } | { readonly explain: Explain<Method> };
+
+const kinds: { readonly [Name in AttributionMethod['name']]: Kind<Named<Name>> } = {
+  gradient: { pass: gradientPass },
+  'gradient-times-input': { pass: gradientTimesInputPass },
+  'integrated-gradients': { explain: explainIntegratedGradients },
+  smoothgrad: { explain: explainSmoothGrad },
+};
 
 export interface AttributeOptions extends Work {
   /** [N, ...input shape]; images in [0, 1]. */
@@ -19,145 +38,114 @@ export interface AttributeOptions extends Work {
   target?: number | ArrayLike<number>;
   /** Default: the class's logit. */
   of?: Explained;
-  /** Of SmoothGrad's noise. Default 0. */
+  /**
+   * A value of the ONNX file, or the node that computes it: its elements get the attributions. Default: the input's do.
+   * For class activation maps, the feature map that is weighed.
+   */
+  layer?: string;
+  /** Of whatever is random. Default 0. */
   seed?: number;
-  /** Number of each image in its data set: the noise depends on (seed, image number) alone. Default 0, 1, 2 ... */
+  /** Number of each image in its data set: randomness depends on (seed, image number) alone. Default 0, 1, 2 ... */
   imageNumbers?: ArrayLike<number>;
-  /** Points differentiated in one run; default: at most 50, fewer for large images. The result does not depend on it beyond rounding. */
+  /** Images, or points of one image, in one run; default: at most 50, fewer for large images. The result does not depend on it beyond rounding. */
   batchSize?: number;
 }
 
-export interface Attribution {
-  /** Same shape as the images, signed, unscaled. */
-  readonly attributions: Tensor;
+export interface Attribution extends Explanation {
+  /** The class explained, [N]. */
   readonly targets: Int32Array;
-  /** The explained quantity at each image. */
-  readonly output: Float32Array;
-  /** Integrated gradients: the explained quantity at each image's baseline, and how far the attributions are from adding up to the difference. */
-  readonly completeness?: readonly Completeness[];
-}
-
-/** Completeness axiom (Sundararajan et al. 2017, proposition 1): Σ attributions = output − output at the baseline. */
-export interface Completeness {
-  readonly sum: number;
-  readonly difference: number;
-  /** |sum − difference|. */
-  readonly error: number;
-  /** error / |difference|. */
-  readonly relativeError: number;
+  readonly cost: Cost;
+  readonly seed: number;
 }
 
 /**
- * Attributions of images: how much each input value counts for the explained quantity.
+ * Attributions of images: how much each input value counts for what is explained.
  *
  * @throws UsageError when images, target or the method's numbers do not fit, or a pixel is not finite
  * @example
- * const { attributions, completeness } = await attribute(classifier, { images, method: integratedGradients({ steps: 100 }) });
+ * const { attributions, certificate } = await attribute(classifier, { images, method: integratedGradients({ steps: 100 }) });
  */
 export async function attribute(classifier: Classifier, options: AttributeOptions): Promise<Attribution> {
-  const {
-    images,
-    method,
-    of = 'logit',
-    batchSize = defaultBatchSize(classifier.description),
-    signal,
-    onProgress,
-  } = options;
+  const { images, method, of = 'logit', batchSize = defaultBatchSize(classifier.description), seed = 0 } = options;
+  const { signal, onProgress } = options;
   checkImages(classifier, images);
   checkFinite(options);
   checkBatchSize(batchSize);
-  checkMethod(method, images);
-  const targets = await resolveTargets(classifier, options, batchSize);
-  const at = { targets, of, batchSize, signal };
-  if (!isAverage(method)) {
-    const { values, gradients } = await gradientsAt(classifier, { ...at, images, onProgress });
-    if (method.name === 'gradient-times-input') multiply(gradients.data, images.data);
-    return { attributions: gradients, targets, output: values };
-  }
-  const attributions = await meanGradients(classifier, method, { ...options, of, batchSize }, targets);
-  const output = await valuesAt(classifier, { ...at, images });
-  if (method.name === 'smoothgrad') return { attributions, targets, output };
-  const baselines = zeros(images.shape);
-  for (const [i, image] of eachImage(images).entries())
-    baselines.data.set(resolveBaseline(method.baseline, image).data, i * image.data.length);
-  const differences = images.data.map((x, k) => x - baselines.data[k]!);
-  multiply(attributions.data, differences);
-  const atBaselines = await valuesAt(classifier, { ...at, images: baselines });
-  const completeness = eachImage(attributions).map(({ data }, i) => completenessOf(data, output[i]! - atBaselines[i]!));
-  return { attributions, targets, output, completeness };
-}
-
-type Average = Extract<AttributionMethod, { name: 'smoothgrad' | 'integrated-gradients' }>;
-
-const isAverage = (method: AttributionMethod): method is Average =>
-  method.name === 'smoothgrad' || method.name === 'integrated-gradients';
-
-/** The mean gradient of each image over the points of the method. */
-async function meanGradients(
-  classifier: Classifier,
-  method: Average,
-  {
-    images,
-    of,
-    seed = 0,
-    imageNumbers,
-    batchSize,
-    signal,
-    onProgress,
-  }: AttributeOptions & { of: Explained; batchSize: number },
-  targets: Int32Array,
-): Promise<Tensor> {
-  const points = method.name === 'smoothgrad' ? method.samples : method.steps;
-  const batch = fixedBatch(classifier.description) ?? Math.min(points, batchSize);
-  const noisy = method.name === 'smoothgrad' && method.sigma > 0;
-  const meanGradient = await compileMeanGradient(classifier, { of, noisy, batch });
-  const result = zeros(images.shape);
-  for (const [i, image] of eachImage(images).entries()) {
-    const path = pathOf(method, image, createRandom(seed, 'smoothgrad', imageNumbers?.[i] ?? i));
-    const mean = await meanGradient(image, targets[i]!, path, {
+  if (images.shape[0] === 0) return { ...NOTHING, attributions: images, seed };
+  const imageNumbers = options.imageNumbers ?? Int32Array.from({ length: images.shape[0]! }, (_, i) => i);
+  const targets = await resolveTargets(classifier, { ...options, imageNumbers, batchSize });
+  const cost = { forwards: 0, backwards: 0 };
+  const layer = options.layer === undefined ? undefined : resolveLayer(classifier.description, options.layer);
+  const explanation = await methods.explain(
+    {
+      classifier,
+      images,
+      of: resolveUnit(classifier, of),
+      targets,
+      targetRows: targetRows(classifier, targets, of),
+      ...(layer !== undefined && { layer }),
+      seed,
+      imageNumbers,
+      batchSize,
+      cost,
       signal,
-      onPoints: (done) => onProgress?.({ stage: method.name, done: i * points + done, total: targets.length * points }),
-    });
-    result.data.set(mean, i * image.data.length);
-  }
-  return result;
+      onProgress,
+    },
+    method,
+  );
+  return { ...(layer !== undefined && { layer }), ...explanation, targets, cost, seed };
 }
 
-function pathOf(method: Average, image: Tensor, random: Random): Path {
-  if (method.name === 'integrated-gradients') {
-    const { steps, baseline } = method;
-    return { points: steps, origin: resolveBaseline(baseline, image), position: (point) => (point + 0.5) / steps };
-  }
-  const { samples, sigma } = method;
-  const cloud = { points: samples, origin: image, position: () => 1 };
-  if (sigma === 0) return cloud;
-  const range = image.data.reduce((a, b) => Math.max(a, b)) - image.data.reduce((a, b) => Math.min(a, b));
-  return { ...cloud, noise: (into) => random.fillNormal(into, 0, sigma * range) };
-}
+/** The result for no images. */
+const NOTHING = { output: new Float32Array(0), targets: new Int32Array(0), cost: { forwards: 0, backwards: 0 } };
 
-const eachImage = (images: Tensor): Tensor[] =>
-  Array.from({ length: images.shape[0]! }, (_, i) => rows(images, i, i + 1));
-
-function multiply(values: Float32Array, factors: Float32Array): void {
-  for (let k = 0; k < values.length; k++) values[k]! *= factors[k]!;
-}
-
-function completenessOf(attribution: Float32Array, difference: number): Completeness {
-  const sum = attribution.reduce((a, b) => a + b, 0);
-  const error = Math.abs(sum - difference);
-  return { sum, difference, error, relativeError: error === 0 ? 0 : error / Math.abs(difference) };
-}
+const methods: Methods = {
+  explain(task, method) {
+    // The table is typed by name; TypeScript loses the tie between a name and its method here.
+    const kind = kinds[method.name] as Kind<AttributionMethod>;
+    return 'pass' in kind ? explainInOnePass(task, kind.pass(method, task)) : kind.explain(task, method, methods);
+  },
+  onePass(method, task) {
+    const kind = kinds[method.name] as Kind<AttributionMethod>;
+    return 'pass' in kind ? kind.pass(method, task) : undefined;
+  },
+};
 
 async function resolveTargets(
   classifier: Classifier,
-  { images, target, imageNumbers, signal }: AttributeOptions,
-  batchSize: number,
+  { images, target, imageNumbers, of, signal, batchSize }: AttributeOptions,
 ): Promise<Int32Array> {
-  if (target === undefined) return predict(classifier, images, { signal, batchSize, imageNumbers });
   const count = images.shape[0]!;
+  if (isUnit(of)) return new Int32Array(count);
+  if (target === undefined) return predict(classifier, images, { signal, batchSize, imageNumbers });
+  return classesOf(classifier, target, count);
+}
+
+const isUnit = (of: Explained | undefined): of is { unit: string } => typeof of === 'object' && 'unit' in of;
+
+function classesOf(classifier: Classifier, target: number | ArrayLike<number>, count: number): Int32Array {
   const targets = typeof target === 'number' ? new Array<number>(count).fill(target) : target;
   checkLabels(classifier, targets, count);
   return Int32Array.from(targets);
+}
+
+/** One-hot rows, minus those of the classes that they are compared with. */
+function targetRows(classifier: Classifier, targets: Int32Array, of: Explained): Tensor {
+  const classes = classifier.classes.length;
+  const result = oneHot(targets, classes);
+  if (typeof of === 'string' || !('minus' in of)) return result;
+  const others = classesOf(classifier, of.minus, targets.length);
+  others.forEach((other, i) => {
+    result.data[i * classes + other]! -= 1;
+  });
+  return result;
+}
+
+/** The unit's layer by its name in the file. */
+function resolveUnit(classifier: Classifier, of: Explained): Explained {
+  if (!isUnit(of)) return of;
+  const { layer, channel, position = [] } = parseUnit(of.unit);
+  return { unit: [resolveLayer(classifier.description, layer), channel, ...position].join(':') };
 }
 
 /** A map of numbers that are none would look like a map without relevance. */
@@ -171,21 +159,4 @@ function checkFinite({ images, imageNumbers }: AttributeOptions): void {
   throw new UsageError(
     `image ${imageNumbers?.[image] ?? image} has the value ${images.data[at]}: it cannot be explained`,
   );
-}
-
-function checkMethod(method: AttributionMethod, images: Tensor): void {
-  if (method.name === 'smoothgrad') {
-    checkCount('samples', method.samples);
-    if (!(method.sigma >= 0 && method.sigma < Number.POSITIVE_INFINITY))
-      throw new UsageError(`sigma must be 0 or more, not ${method.sigma}`);
-  }
-  if (method.name === 'integrated-gradients') {
-    checkCount('steps', method.steps);
-    resolveBaseline(method.baseline, rows(images, 0, 1));
-  }
-}
-
-function checkCount(what: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1)
-    throw new UsageError(`${what} must be a whole number, 1 or more, not ${value}`);
 }

@@ -1,6 +1,8 @@
 import { UsageError } from '../errors.ts';
 import { sizeOf, type Tensor, zeros } from '../tensor.ts';
-import type { Baseline } from './method.ts';
+
+/** The reference of integrated gradients: an image without evidence. */
+export type Baseline = 'black' | 'white' | 'mean' | Tensor;
 
 /** The baseline of one image [1, ...]: a constant, each channel's mean, or an image of the same shape. */
 export function resolveBaseline(baseline: Baseline, image: Tensor): Tensor {

@@ -8,14 +8,10 @@ import { modelOf } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor } from '../tensor.ts';
-import { attribute } from './attribute.ts';
-import {
-  type AttributionMethod,
-  gradientTimesInput,
-  integratedGradients,
-  plainGradient,
-  smoothGrad,
-} from './method.ts';
+import { type AttributionMethod, attribute } from './attribute.ts';
+import { gradientTimesInput, plainGradient } from './gradient.ts';
+import { integratedGradients } from './integrated-gradients.ts';
+import { smoothGrad } from './smoothgrad.ts';
 
 type Nested = number | readonly Nested[];
 
@@ -161,9 +157,9 @@ describe.skipIf(!present)(`published attributions (skipped where ${FILE} is abse
       const logits = await predictLogits(classifier, images);
       const forward = Float32Array.from(flatten(given.forward));
       if (given.target !== null) expectWithin(logits.data, forward, { atol: 1e-4, mode: 'max' });
-      const { attributions, completeness } = await attribute(classifier, { images, method, target: given.target ?? 0 });
+      const { attributions, certificate } = await attribute(classifier, { images, method, target: given.target ?? 0 });
       if (given.method.endsWith('convergenceDelta')) {
-        expect(Math.max(...completeness!.map(({ error }) => error))).toBeLessThan(
+        expect(Math.max(...certificate!.completeness!.map(({ error }) => error))).toBeLessThan(
           given.expected.delta_abs_max as number,
         );
         return;

@@ -1,12 +1,11 @@
 /** @file The mean gradient over points on a line or in a cloud of noise: integrated gradients and SmoothGrad. */
 import { gradient } from 'onnx-grad';
-import { feed, floats, oneHot } from '../models/batching.ts';
+import { feed, floats } from '../models/batching.ts';
 import type { Classifier, ClassifierProgram, ProgramContext } from '../models/classifier.ts';
 import type { Work } from '../progress.ts';
 import type { HostTensor, ResidentTensor } from '../runtime/runtime.ts';
 import { type Tensor, zeros } from '../tensor.ts';
-import { explained } from './at-images.ts';
-import type { Explained } from './method.ts';
+import { type Explained, explained, keyOfExplained } from './explained.ts';
 
 /** Where the gradient is taken: origin + position · (image − origin) + noise, for each point. */
 export interface Path {
@@ -23,20 +22,18 @@ interface PointsWork extends Pick<Work, 'signal'> {
   onPoints?: (done: number) => void;
 }
 
-/** One image [1, ...] and the class explained. */
-export type MeanGradient = (image: Tensor, target: number, path: Path, work: PointsWork) => Promise<Float32Array>;
+/** One image [1, ...] and its row of targets [1, K]. */
+export type MeanGradient = (image: Tensor, target: Tensor, path: Path, work: PointsWork) => Promise<Float32Array>;
 
 /** Compiles the mean gradient for batches of points. The sum stays with the engine until the last batch. */
 export async function compileMeanGradient(
   classifier: Classifier,
   { of, noisy, batch }: { of: Explained; noisy: boolean; batch: number },
 ): Promise<MeanGradient> {
-  const program = await classifier.program(`mean gradient ${of} ${noisy}`, batch, (context) =>
+  const program = await classifier.program(`mean gradient of ${keyOfExplained(of)} ${noisy}`, batch, (context) =>
     writeMeanGradient(context, classifier, of, noisy),
   );
-  const classes = classifier.classes.length;
-  return (image, target, path, work) =>
-    run(program, { image, target: feed(oneHot([target], classes)), path, batch, ...work });
+  return (image, target, path, work) => run(program, { image, target: feed(target), path, batch, ...work });
 }
 
 async function run(
@@ -99,7 +96,7 @@ function writeMeanGradient(
   const total = g.input('total', 'float32', shape);
   const onLine = g.add(origin, g.mul(position, g.sub(image, origin)));
   const x = noisy ? g.add(onLine, g.input('noise', 'float32', [batch, ...classifier.inputShape])) : onLine;
-  const value = explained(g, model(x).logits, target, of);
+  const value = explained(g, model(x), target, of);
   const [dx] = gradient(g, { of: value, wrt: [x] });
   g.output(g.add(total, g.reduceSum(g.mul(dx!, weight), [0], true)), 'total_next');
 }

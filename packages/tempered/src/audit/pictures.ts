@@ -1,7 +1,9 @@
 /** @file The pictures of an audit: written to the run's images, and returned as data URIs for the report. */
 import { type Attack, perturb } from '../attacks/attack.ts';
-import { attribute } from '../attribution/attribute.ts';
-import { type AttributionMethod, integratedGradients, plainGradient, smoothGrad } from '../attribution/method.ts';
+import { type AttributionMethod, attribute } from '../attribution/attribute.ts';
+import { plainGradient } from '../attribution/gradient.ts';
+import { integratedGradients } from '../attribution/integrated-gradients.ts';
+import { smoothGrad } from '../attribution/smoothgrad.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Judged } from '../evaluation/ledger.ts';
 import type { Bitmap } from '../image/bitmap.ts';

@@ -1,14 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Attribution, attribute } from '../attribution/attribute.ts';
-import {
-  type AttributionMethod,
-  type Baseline,
-  type Explained,
-  gradientTimesInput,
-  integratedGradients,
-  plainGradient,
-  smoothGrad,
-} from '../attribution/method.ts';
+import { type Attribution, type AttributionMethod, attribute } from '../attribution/attribute.ts';
+import type { Baseline } from '../attribution/baseline.ts';
+import { EXPLAINED, type Explained } from '../attribution/explained.ts';
+import { gradientTimesInput, plainGradient } from '../attribution/gradient.ts';
+import { integratedGradients } from '../attribution/integrated-gradients.ts';
+import { smoothGrad } from '../attribution/smoothgrad.ts';
 import { writeNpy } from '../data/npy.ts';
 import { UsageError } from '../errors.ts';
 import { arrangeGrid, type Bitmap, upscale } from '../image/bitmap.ts';
@@ -55,7 +51,7 @@ interface ExplainOptions extends CommonOptions, ModelOptions {
   baseline: string;
   samples: number;
   sigma: number;
-  of: Explained;
+  of: Extract<Explained, string>;
   out: string;
 }
 
@@ -68,7 +64,7 @@ export function explainCommand(): Command {
     .requiredOption('--input <FILE>', 'an image, or a .npy array with a batch axis (any float range and rank)')
     .option('--method <NAME>', `${[...new Set(Object.values(METHOD_NAMES))].join(', ')}`, methodName, 'gradient')
     .option('--target <K>', 'class to explain (default: the predicted one)', wholeNumber)
-    .addOption(new Option('--of <WHAT>', 'what of it').choices(['logit', 'probability', 'loss']).default('logit'))
+    .addOption(new Option('--of <WHAT>', 'what of it').choices(EXPLAINED).default('logit'))
     .option('--steps <M>', 'integrated gradients: points on the path', positiveInteger, 50)
     .option('--baseline <B>', 'integrated gradients: black, white, mean or a .npy file', 'black')
     .option('--samples <N>', 'SmoothGrad: noisy copies', positiveInteger, 50)
@@ -157,7 +153,7 @@ function resultOf(
       target,
       class: classifier.classes[target],
       output: attribution.output[i],
-      ...(attribution.completeness && { completeness: attribution.completeness[i] }),
+      ...(attribution.certificate?.completeness && { completeness: attribution.certificate.completeness[i] }),
       clip: clips[i],
     })),
     picture: { percentile: PERCENTILE, drawn: clips.length },

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { perturb } from '../attacks/attack.ts';
 import { pgd } from '../attacks/pgd.ts';
 import { attribute } from '../attribution/attribute.ts';
-import { integratedGradients } from '../attribution/method.ts';
+import { integratedGradients } from '../attribution/integrated-gradients.ts';
 import { UsageError } from '../errors.ts';
 import { optimizeInput } from '../optimize/optimize-input.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';

@@ -1,7 +1,10 @@
 /** @file The numbers of a study: accuracies, and where attributions lie. */
 import { pgd } from '../attacks/pgd.ts';
-import { attribute, type Completeness } from '../attribution/attribute.ts';
-import { type AttributionMethod, integratedGradients, plainGradient, smoothGrad } from '../attribution/method.ts';
+import { type AttributionMethod, attribute } from '../attribution/attribute.ts';
+import type { Completeness } from '../attribution/explanation.ts';
+import { plainGradient } from '../attribution/gradient.ts';
+import { integratedGradients } from '../attribution/integrated-gradients.ts';
+import { smoothGrad } from '../attribution/smoothgrad.ts';
 import { type Dataset, first } from '../data/dataset.ts';
 import { accuracyUnderAttack, allOf, naturalAccuracy, proportion } from '../evaluation/accuracy.ts';
 import { localization } from '../evaluation/localization.ts';
@@ -75,8 +78,9 @@ async function measureAttributions(
       signal,
       onProgress: onProgress && ((progress) => onProgress({ ...progress, stage: `explain ${name}, ${label}` })),
     });
-    if (result.completeness) {
-      completenessError = completenessErrorOf(result.completeness, configuration.pathSteps);
+    const completeness = result.certificate?.completeness;
+    if (completeness) {
+      completenessError = completenessErrorOf(completeness, configuration.pathSteps);
     }
     if (!masks) {
       attributions.push({ method: label });

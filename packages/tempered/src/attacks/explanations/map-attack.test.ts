@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attribute } from '../../attribution/attribute.ts';
-import { plainGradient } from '../../attribution/method.ts';
+import { plainGradient } from '../../attribution/gradient.ts';
 import { UsageError } from '../../errors.ts';
 import { createModel } from '../../models/architectures/index.ts';
 import { Classifier } from '../../models/classifier.ts';
