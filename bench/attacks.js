@@ -1,15 +1,11 @@
 /**
- * @file Whole attacks through `perturb`, in images a second: what users wait for, with start, judging and all. Beside
- * each, what its steps would take as bare gradients (forward and input gradient, no step, no projection), and how many
- * cores were busy.
+ * @file Whole attacks through `perturb`, in images a second: what users wait for, with start, judging and all. How
+ * many cores were busy stands beside it.
  */
-import { gradient } from 'onnx-grad';
 import { perturb } from '../packages/tempered/dist/attacks/attack.js';
 import { pgd } from '../packages/tempered/dist/attacks/pgd.js';
-import { oneHot } from '../packages/tempered/dist/models/batching.js';
 import { Classifier } from '../packages/tempered/dist/models/classifier.js';
 import { predict } from '../packages/tempered/dist/models/predict.js';
-import { objectives } from '../packages/tempered/dist/objectives/objectives.js';
 import { forwardFlops } from './flops.js';
 import { modelOf } from './gradients.js';
 import { matmulYardstick } from './measure.js';
@@ -32,13 +28,10 @@ export async function attackFigures(runtime) {
     const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => 0.5 + 0.4 * Math.sin(i));
     const images = { shape, data };
     const labels = await predict(classifier, images, { batchSize: batch });
-    const bare = await bareGradient(classifier, batch);
     const attack = () => perturb(classifier, pgd({ steps }), { images, labels, epsilon: 8 / 255, batchSize: batch });
     // Compiles, and warms up.
     await attack();
-    await bare();
     const product = await timeOf(yardstick.run, 3);
-    const gradientSeconds = (await timeOf(bare, 9)) * steps * (count / batch);
     const cpu = process.cpuUsage();
     const started = performance.now();
     await attack();
@@ -49,36 +42,11 @@ export async function attackFigures(runtime) {
       name: `PGD-${steps}, ${name}, batch ${batch}`,
       imagesPerSecond: count / seconds,
       share: flops / seconds / (yardstick.flops / product),
-      overBareGradients: seconds / gradientSeconds,
       busyCores: (user + system) / 1e6 / seconds,
     });
     await classifier.release();
   }
   return rows;
-}
-
-/**
- * Forward pass, loss and input gradient alone.
- * @param {Classifier} classifier
- * @param {number} batch
- */
-async function bareGradient(classifier, batch) {
-  const program = await classifier.program('bare gradient', batch, ({ g, model }) => {
-    const x = g.input('x', 'float32', [batch, ...classifier.inputShape]);
-    const target = g.input('target', 'float32', [batch, classifier.classes.length]);
-    const loss = objectives['cross-entropy'].build(g, model(x).logits, target);
-    const [dx] = gradient(g, { of: loss, wrt: [x] });
-    if (dx === undefined) throw new Error('no gradient');
-    g.output(dx, 'dx');
-  });
-  const data = new Float32Array(batch * classifier.inputShape.reduce((a, b) => a * b, 1)).fill(0.5);
-  const x = await classifier.runtime.upload({ dtype: 'float32', shape: [batch, ...classifier.inputShape], data });
-  const hot = oneHot(new Int32Array(batch), classifier.classes.length);
-  const target = { dtype: /** @type {const} */ ('float32'), shape: hot.shape, data: hot.data };
-  return async () => {
-    const { kept } = await program.run({ x, target }, { fetch: [], keep: ['dx'] });
-    kept.dx?.release();
-  };
 }
 
 /**

@@ -95,7 +95,7 @@ export const ball = (batch) => {
 };
 
 /** @param {number} batch */
-const targets = (batch) => {
+export const targets = (batch) => {
   const { shape, data } = oneHot(
     Array.from({ length: batch }, (_, i) => i % 10),
     10,
@@ -107,7 +107,7 @@ const targets = (batch) => {
  * @param {import('tempered').Runtime} runtime
  * @param {readonly number[]} shape
  */
-function uploadImages(runtime, shape) {
+export function uploadImages(runtime, shape) {
   const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => 0.5 + 0.5 * Math.sin(i));
   return runtime.upload({ dtype: 'float32', shape, data });
 }

@@ -13,6 +13,7 @@ import { compileSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { createNodeRuntime } from '../packages/tempered/dist/runtime/node/node-runtime.js';
 import { attackFigures } from './attacks.js';
 import { ball, gradientFigures, modelOf } from './gradients.js';
+import { stepFigures } from './steps.js';
 import { trainingFigures } from './training.js';
 
 const { values } = parseArgs({ options: { device: { type: 'string', default: 'cpu' }, json: { type: 'string' } } });
@@ -30,9 +31,17 @@ for (const { name, milliseconds, gflops, share } of gradients.rows) {
 
 const attacks = await attackFigures(runtime);
 console.log('\nwhole attacks through perturb, start and judging included');
-for (const { name, imagesPerSecond, share, overBareGradients, busyCores } of attacks) {
+for (const { name, imagesPerSecond, share, busyCores } of attacks) {
   console.log(
-    `${name.padEnd(40)} ${imagesPerSecond.toFixed(1).padStart(7)} images/s  ${share.toFixed(2)} of the product's rate  ${overBareGradients.toFixed(2)} of its bare gradients  ${busyCores.toFixed(1)} cores busy`,
+    `${name.padEnd(40)} ${imagesPerSecond.toFixed(1).padStart(7)} images/s  ${share.toFixed(2)} of the product's rate  ${busyCores.toFixed(1)} cores busy`,
+  );
+}
+
+const steps = await stepFigures(runtime);
+console.log('\na PGD step beside the bare gradient (forward, loss, input gradient), interleaved, medians');
+for (const { name, bareMilliseconds, stepMilliseconds, overBareGradient } of steps) {
+  console.log(
+    `${name.padEnd(40)} ${stepMilliseconds.toFixed(1).padStart(7)} ms over ${bareMilliseconds.toFixed(1).padStart(7)} ms: ${overBareGradient.toFixed(3)}`,
   );
 }
 
@@ -61,7 +70,7 @@ console.log(
 if (values.json)
   writeFileSync(
     values.json,
-    `${JSON.stringify({ device, gradients, attacks, training, memory, start }, undefined, 2)}\n`,
+    `${JSON.stringify({ device, gradients, attacks, steps, training, memory, start }, undefined, 2)}\n`,
   );
 
 /** @param {number} steps */
