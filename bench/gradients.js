@@ -6,7 +6,8 @@ import { Classifier } from '../packages/tempered/dist/models/classifier.js';
 import { iterate } from '../packages/tempered/dist/optimize/iterate.js';
 import { compileSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { adam } from '../packages/tempered/dist/training/optimizer.js';
-import { compileTrainingStep, createTrainingState } from '../packages/tempered/dist/training/step-program.js';
+import { compileTrainingStep } from '../packages/tempered/dist/training/step-program.js';
+import { createTrainingState } from '../packages/tempered/dist/training/training-state.js';
 import { forwardFlops } from './flops.js';
 import { matmulYardstick, medians } from './measure.js';
 

@@ -8,7 +8,8 @@ import { objectives } from '../packages/tempered/dist/objectives/objectives.js';
 import { compileAdversary } from '../packages/tempered/dist/training/adversary.js';
 import { interpretationMethod } from '../packages/tempered/dist/training/interpretation-methods.js';
 import { adam } from '../packages/tempered/dist/training/optimizer.js';
-import { compileTrainingStep, createTrainingState } from '../packages/tempered/dist/training/step-program.js';
+import { compileTrainingStep } from '../packages/tempered/dist/training/step-program.js';
+import { createTrainingState } from '../packages/tempered/dist/training/training-state.js';
 import { forwardFlops } from './flops.js';
 import { matmulYardstick, medians } from './measure.js';
 

@@ -18,8 +18,8 @@ import type { LossContext } from './objectives/context.ts';
 import { termWeights, writeTerms } from './objectives/terms.ts';
 import { fedPass, once, REFERENCES, type Reference, writtenPass } from './passes.ts';
 import { rampFactor } from './ramp.ts';
-import type { TrainingState } from './step-program.ts';
 import { trainedModel } from './training-graph.ts';
+import type { TrainingState } from './training-state.ts';
 
 export interface AttackedBatch {
   /** [batch, C, H, W] in [0, 1]. */

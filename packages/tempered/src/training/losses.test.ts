@@ -13,7 +13,7 @@ import { type InterpretationMethodName, interpretationMethod } from './interpret
 import { adversarial, innerObjective, mart, standard, type TrainingMethod, trades } from './method.ts';
 import type { Term } from './objectives/terms.ts';
 import { sgd } from './optimizer.ts';
-import { compileTrainingStep, createTrainingState, releaseTrainingState } from './step-program.ts';
+import { compileTrainingStep } from './step-program.ts';
 import {
   backward,
   CLASSES,
@@ -24,6 +24,7 @@ import {
   parametersOf,
 } from './testing/gap-network.ts';
 import { softmax, termAt } from './testing/reference.ts';
+import { createTrainingState, releaseTrainingState } from './training-state.ts';
 
 let runtime: Runtime;
 beforeAll(async () => {

@@ -11,13 +11,8 @@ import { sgd } from './optimizer.ts';
 import { checkTrainOptions, selectionOf, type TrainOptions, type TrainResult } from './options.ts';
 import { selectionScore } from './selection.ts';
 import { singleStepBall } from './single-step.ts';
-import {
-  carriedShapes,
-  compileTrainingStep,
-  createTrainingState,
-  releaseTrainingState,
-  type TrainingStep,
-} from './step-program.ts';
+import { compileTrainingStep, type TrainingStep } from './step-program.ts';
+import { carriedShapes, createTrainingState, releaseTrainingState } from './training-state.ts';
 import { finite, restore, withWeights } from './weights.ts';
 
 /**
