@@ -287,7 +287,7 @@ describe('attribute', () => {
     [
       'a baseline of another size',
       { method: integratedGradients({ baseline: noiseImages(1, [2, 3, 2]) }) },
-      /^the baseline has shape \[1, 2, 3, 2\]; it must be one input, \[2, 2, 3\]$/,
+      /^the baseline has shape \[1, 2, 3, 2\]; it must be one input, \[2, 2, 3\], or one for each image$/,
     ],
   ])('refuses %s', async (_, over, message) => {
     const refusal = await attribute(smooth, { images, method: plainGradient(), ...over }).catch((error) => error);

@@ -1,7 +1,7 @@
 import { fixedBatch } from '../models/batching.ts';
 import { rows, zeros } from '../tensor.ts';
 import { valuesAt } from './at-images.ts';
-import { type Baseline, resolveBaseline } from './baseline.ts';
+import { type Baseline, baselinesOf } from './baseline.ts';
 import { checkCount } from './check-count.ts';
 import { completenessOf, type Explain } from './explanation.ts';
 import { compileMeanGradient } from './mean-gradient.ts';
@@ -30,9 +30,8 @@ export const explainIntegratedGradients: Explain<IntegratedGradients> = async (t
   checkCount('steps', steps);
   const { classifier, images, of, targetRows, batchSize, signal, onProgress, cost } = task;
   const count = images.shape[0]!;
-  const baselines = zeros(images.shape);
+  const baselines = baselinesOf(task, baseline);
   const size = images.data.length / count;
-  for (let i = 0; i < count; i++) baselines.data.set(resolveBaseline(baseline, rows(images, i, i + 1)).data, i * size);
   const batch = fixedBatch(classifier.description) ?? Math.min(steps, batchSize);
   const meanGradient = await compileMeanGradient(classifier, { of, noisy: false, batch });
   const attributions = zeros(images.shape);
