@@ -59,7 +59,10 @@ export function joined(values: Record<string, Nested>, inputs: readonly string[]
   return { shape: [count, data.length / count], data: Float32Array.from(data) };
 }
 
-/** The case's network on the joined inputs; with no target, its one logit is the sum of the outputs. */
+/**
+ * The case's network on the joined inputs, with its layers under their names; with no target, its one logit is the sum
+ * of the outputs.
+ */
 export function modelFrom({ model, target, forward }: Case): ModelDescription {
   const inputs = Object.entries(model.inputs);
   const size = (shape: readonly (string | number)[]) => sizeOf(shape.slice(1).map(Number));
@@ -73,7 +76,7 @@ export function modelFrom({ model, target, forward }: Case): ModelDescription {
       values.set(name, g.op('Reshape', [part, g.integers([-1, ...shape.slice(1).map(Number)])]));
       start += size(shape);
     }
-    for (const layer of model.layers) values.set(layer.name, write(g, layer, values));
+    for (const layer of model.layers) values.set(layer.name, g.rename(write(g, layer, values), layer.name));
     const output = g.op('Reshape', [values.get(model.output)!, g.integers([-1, outputs])]);
     return g.rename(target === null ? g.reduceSum(output, [1], true) : output, 'logits');
   });
