@@ -50,7 +50,7 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent, rules: override 
   for (const node of active.nodes.reverse()) {
     const dys = node.outputs.map((name) => (name === '' ? undefined : total(name)));
     if (dys.every((dy) => dy === undefined)) continue;
-    const rule = override?.(node) ?? (node.domain === '' ? rules[node.op] : undefined);
+    const rule = override?.(node) ?? derivativeAt(node);
     if (rule === undefined) throw missingRule(g, node, of, wrt);
     const inputs = node.inputs.map((name) => (name === '' ? undefined : g.value(name)));
     const outputs = node.outputs.map((name) => (name === '' ? undefined : g.value(name)));
@@ -83,6 +83,9 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent, rules: override 
   dropUnread(g.graph.nodes, start, gradients);
   return gradients;
 }
+
+/** The rule of a node's derivative, to build other rules on; undefined where it has none. */
+export const derivativeAt = (node: Node): Rule | undefined => (node.domain === '' ? rules[node.op] : undefined);
 
 /**
  * The nodes between `wrt` and `of`, in graph order, and the names of the values that depend on `wrt` differentiably:

@@ -3,7 +3,7 @@ export { decompose } from './decompose.ts';
 export { type DifferentiateOptions, differentiate, resolveNames } from './differentiate.ts';
 export { ModelError, ShapeError, UnsupportedOpError } from './errors.ts';
 export type { ExternalDataReader } from './external-data.ts';
-export { type GradientOptions, gradient } from './gradient.ts';
+export { derivativeAt, type GradientOptions, gradient } from './gradient.ts';
 export * from './graph.ts';
 export type { AttributeValues } from './operators/operator.ts';
 export { parameterNames } from './parameters.ts';

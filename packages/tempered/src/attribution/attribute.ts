@@ -6,9 +6,20 @@ import { predict } from '../models/predict.ts';
 import { checkLabels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Edges, edgesPass } from './baselines/edges.ts';
+import { explainRandom, type RandomAttribution } from './baselines/random.ts';
+import { type Cam, camPass } from './cam/cam.ts';
+import { type GradCam, gradCamPass } from './cam/grad-cam.ts';
+import { type GradCamPlusPlus, gradCamPlusPlusPass } from './cam/grad-cam-plus-plus.ts';
+import { type HiResCam, hiResCamPass } from './cam/hires-cam.ts';
+import { type LayerCam, layerCamPass } from './cam/layer-cam.ts';
+import { explainScoreCam, type ScoreCam } from './cam/score-cam.ts';
+import { type XGradCam, xGradCamPass } from './cam/xgrad-cam.ts';
 import type { Explained } from './explained.ts';
 import type { Cost, Explain, Explanation, Methods, Task } from './explanation.ts';
 import { type Gradient, type GradientTimesInput, gradientPass, gradientTimesInputPass } from './gradient.ts';
+import { type Deconvnet, type GuidedBackprop, rectifiedPass } from './guided-backprop.ts';
+import { type GuidedGradCam, guidedGradCamPass } from './guided-grad-cam.ts';
 import { explainIntegratedGradients, type IntegratedGradients } from './integrated-gradients.ts';
 import { resolveLayer } from './layer.ts';
 import { explainInOnePass, type OnePass } from './one-pass.ts';
@@ -16,7 +27,23 @@ import { explainSmoothGrad, type SmoothGrad } from './smoothgrad.ts';
 import { parseUnit } from './unit.ts';
 
 /** A description of a method of attribution. */
-export type AttributionMethod = Gradient | GradientTimesInput | IntegratedGradients | SmoothGrad;
+export type AttributionMethod =
+  | Gradient
+  | GradientTimesInput
+  | IntegratedGradients
+  | SmoothGrad
+  | Cam
+  | GradCam
+  | GradCamPlusPlus
+  | XGradCam
+  | HiResCam
+  | LayerCam
+  | ScoreCam
+  | GuidedBackprop
+  | Deconvnet
+  | GuidedGradCam
+  | RandomAttribution
+  | Edges;
 
 type Named<Name> = Extract<AttributionMethod, { name: Name }>;
 
@@ -28,6 +55,18 @@ const kinds: { readonly [Name in AttributionMethod['name']]: Kind<Named<Name>> }
   'gradient-times-input': { pass: gradientTimesInputPass },
   'integrated-gradients': { explain: explainIntegratedGradients },
   smoothgrad: { explain: explainSmoothGrad },
+  cam: { pass: camPass },
+  'grad-cam': { pass: gradCamPass },
+  'grad-cam++': { pass: gradCamPlusPlusPass },
+  'xgrad-cam': { pass: xGradCamPass },
+  'hires-cam': { pass: hiResCamPass },
+  'layer-cam': { pass: layerCamPass },
+  'score-cam': { explain: explainScoreCam },
+  'guided-backprop': { pass: rectifiedPass },
+  deconvnet: { pass: rectifiedPass },
+  'guided-grad-cam': { pass: guidedGradCamPass },
+  random: { explain: explainRandom },
+  edges: { pass: edgesPass },
 };
 
 export interface AttributeOptions extends Work {

@@ -34,7 +34,7 @@ export interface Cost {
 }
 
 export interface Explanation {
-  /** Shape of the images, or of the layer [N, ...]; signed, unscaled. */
+  /** Shape of the images, of one channel [N, 1, H, W] where the method tells places apart but not channels, or of the layer [N, ...]; signed, unscaled. */
   readonly attributions: Tensor;
   /** What is explained, at each image, [N]. */
   readonly output: Float32Array;

@@ -31,7 +31,7 @@ import { report } from './output.ts';
 import { checkFile, checkFolder, writeOutput } from './output-folder.ts';
 import { runCommand } from './terminal.ts';
 
-type MethodName = AttributionMethod['name'];
+type MethodName = 'gradient' | 'gradient-times-input' | 'smoothgrad' | 'integrated-gradients';
 
 /** Names that users of other tools know, beside our own. */
 const METHOD_NAMES: Readonly<Record<string, MethodName>> = {
