@@ -177,6 +177,43 @@ export {
   proportion,
 } from './evaluation/accuracy.ts';
 export { diameter, isExhausted, radiusLadder } from './evaluation/curve.ts';
+export {
+  type GradientAlignment,
+  type GradientAlignmentOptions,
+  gradientAlignment,
+  type ImageAlignment,
+  imageAlignment,
+  type ObjectAlignment,
+  objectAlignment,
+} from './evaluation/explanations/alignment.ts';
+export {
+  type AttackStability,
+  type AttackStabilityOptions,
+  attackStability,
+} from './evaluation/explanations/attack-stability.ts';
+export { attributionSparsity, giniIndex } from './evaluation/explanations/gradient-sparsity.ts';
+export {
+  type LabelRandomisation,
+  type LabelRandomisationOptions,
+  type LearnedLabels,
+  labelRandomisation,
+} from './evaluation/explanations/label-randomisation.ts';
+export {
+  type MapSimilarity,
+  type MapSimilarityOptions,
+  type MeanSimilarity,
+  mapSimilarity,
+  meanSimilarity,
+} from './evaluation/explanations/map-similarity.ts';
+export {
+  type ParameterRandomisationOptions,
+  parameterRandomisation,
+  type RandomisationOrder,
+  type RandomisedStage,
+  type Redraw,
+  withRandomLayers,
+} from './evaluation/explanations/parameter-randomisation.ts';
+export { ssim } from './evaluation/explanations/ssim.ts';
 export { fitDataset } from './evaluation/fit.ts';
 export type { CheckId, HonestyCheck, Verdict } from './evaluation/honesty/check.ts';
 export { checkHonesty, type HonestyOptions } from './evaluation/honesty/check-honesty.ts';
@@ -277,6 +314,7 @@ export { type ReadModelOptions, readModel, writeModelFile } from './models/load.
 export { type NewHeadOptions, withNewHead } from './models/new-head.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
 export { type Detour, type GradientRepair, repaired } from './models/repair.ts';
+export { type WeightLayer, weightLayers } from './models/weight-layers.ts';
 export {
   type ClassActivationHead,
   classActivationHead,
@@ -297,7 +335,7 @@ export type { ProjectionName } from './optimize/project.ts';
 export type { Keep, Momentum } from './optimize/steps.ts';
 export type { Progress, Work } from './progress.ts';
 export { createRandom, type Random } from './random.ts';
-export { kendallTau, topIntersection } from './rank-correlation.ts';
+export { kendallTau, spearman, topIntersection } from './rank-correlation.ts';
 export type {
   CompileOptions,
   DeviceName,

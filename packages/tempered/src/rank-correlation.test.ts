@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { kendallTau, topIntersection } from './rank-correlation.ts';
+import { createRandom } from './random.ts';
+import { averageRanks, kendallTau, spearman, topIntersection } from './rank-correlation.ts';
 
 /** By definition, pair by pair. */
 function pairByPair(a: readonly number[], b: readonly number[]): number {
@@ -43,6 +44,29 @@ describe("Kendall's τ", () => {
   it('refuses lists of different lengths', () => {
     expect(() => kendallTau([1], [1, 2])).toThrow(RangeError);
   });
+});
+
+describe("Spearman's ρ", () => {
+  // The first is the example in the documentation of scipy.stats.spearmanr.
+  it.each([
+    ['the example of SciPy', [1, 2, 3, 4, 5], [5, 6, 7, 8, 7], 0.8207826816681233],
+    ['the same order', [1, 2, 3], [2, 4, 9], 1],
+    ['the opposite order', [1, 2, 3], [9, 4, 2], -1],
+  ])('of %s', (_, a, b, expected) => expect(spearman(a, b)).toBeCloseTo(expected, 12));
+
+  it('without ties is 1 − 6 Σ d² / (n³ − n)', () =>
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 40 }), fc.integer(), (count, seed) => {
+        const [a, b] = [1, 2].map((stream) => [...createRandom(seed, stream).shuffle(count)]) as [number[], number[]];
+        const squares = a.reduce((sum, rank, i) => sum + (rank - b[i]!) ** 2, 0);
+        expect(spearman(a, b)).toBeCloseTo(1 - (6 * squares) / (count ** 3 - count), 10);
+      }),
+    ));
+
+  it('gives equals the mean of their places', () =>
+    expect([...averageRanks([3, 1, 3, 2, 3])]).toEqual([4, 1, 4, 2, 4]));
+
+  it('of a list of equals is no number', () => expect(spearman([1, 1, 1], [1, 2, 3])).toBeNaN());
 });
 
 it('topIntersection is the share of common largest entries', () => {

@@ -60,6 +60,41 @@ function sortCountingSwaps(values: Float64Array): number {
   return swaps;
 }
 
+/** Place of each entry in the order of the list, from 1; equal entries share the mean of their places. */
+export function averageRanks(values: ArrayLike<number>): Float64Array {
+  const order = Uint32Array.from({ length: values.length }, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
+  const ranks = new Float64Array(values.length);
+  for (let start = 0, end = 0; start < order.length; start = end) {
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
+    for (let place = start; place < end; place++) ranks[order[place]!] = (start + end + 1) / 2;
+  }
+  return ranks;
+}
+
+/**
+ * Spearman's ρ: Pearson's correlation of the average ranks, so that ties are allowed for (Kendall 1948, chapter 3).
+ *
+ * @returns in [−1, 1]; NaN when all entries of a list are equal
+ * @throws RangeError for lists of different lengths
+ * @example
+ * spearman([1, 2, 3, 4], [1, 2, 4, 3]); // 0.8
+ */
+export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const count = a.length;
+  if (b.length !== count) throw new RangeError(`lists of ${count} and ${b.length} entries have no rank correlation`);
+  const [first, second] = [averageRanks(a), averageRanks(b)];
+  const middle = (count + 1) / 2;
+  let [both, firstSquares, secondSquares] = [0, 0, 0];
+  for (let i = 0; i < count; i++) {
+    const [x, y] = [first[i]! - middle, second[i]! - middle];
+    both += x * y;
+    firstSquares += x * x;
+    secondSquares += y * y;
+  }
+  const rho = both / (Math.sqrt(firstSquares) * Math.sqrt(secondSquares));
+  return Math.max(-1, Math.min(1, rho));
+}
+
 /** The positions of the `k` largest entries, the largest first; of equals the earlier ones. */
 export function largestPositions(values: ArrayLike<number>, k: number): number[] {
   return Array.from(values, (_, i) => i)

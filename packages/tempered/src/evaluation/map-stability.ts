@@ -75,15 +75,15 @@ export async function mapStability(
         shares.push(topIntersection(row(before, i), row(after, i), k));
       }
     }
-    const [kendall, top] = [meanOf(taus), meanOf(shares)];
+    const [kendall, top] = [meanOverImages(taus), meanOverImages(shares)];
     results.push({ epsilon, kept: taus.length, count: dataset.count, kendallTau: kendall, topIntersection: top });
   }
   return results;
 }
 
-/** Maps of one value everywhere have no order to keep. */
-function meanOf(values: readonly number[]): MeanOverImages | null {
-  const known = values.filter((value) => !Number.isNaN(value));
+/** Over the images that have the number: maps of one value everywhere have no order, say, and give NaN. Null for none. */
+export function meanOverImages(values: ArrayLike<number>): MeanOverImages | null {
+  const known = Array.from(values).filter((value) => !Number.isNaN(value));
   if (known.length === 0) return null;
   return known.length === 1 ? { mean: known[0]! } : estimateMean(known);
 }
