@@ -1,0 +1,31 @@
+import { completenessOf } from '../../attribution/explanation.ts';
+import type { MeasureKind } from './measure.ts';
+
+export interface CompletenessMeasure {
+  readonly name: 'completeness';
+}
+
+/**
+ * |Σ attributions − difference| / |difference|, where the difference is what the method promises: that of the output
+ * between image and baseline. For methods that promise one; others have no score.
+ */
+export const completeness = (): CompletenessMeasure => ({ name: 'completeness' });
+
+export const completenessKind: MeasureKind<CompletenessMeasure> = {
+  summary: 'how far the attributions are from adding up to the output',
+  score: async ({ attributions, completeness: promised }) =>
+    Float64Array.from(
+      completenessOf(
+        attributions,
+        promised!.map(({ difference }) => difference),
+      ),
+      ({ relativeError }) => relativeError,
+    ),
+  better: () => 'lower',
+  // A mean would hang on the few images whose output hardly differs from the baseline's.
+  over: 'median',
+  needs: ['completeness'],
+  control: () => 'completeness',
+  protocol: () =>
+    'median over images of |Σ attributions − (f(x) − f(baseline))| / |f(x) − f(baseline)|, for methods that promise it to be 0',
+};

@@ -1,0 +1,208 @@
+/**
+ * @file Whether a measure can tell good maps from bad ones: on pictures whose truth is known, planted true maps must score
+ * better than random ones, and those better than maps that are wrong on purpose.
+ */
+import { attribute } from '../../attribution/attribute.ts';
+import { plainGradient } from '../../attribution/gradient.ts';
+import { integratedGradients } from '../../attribution/integrated-gradients.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { defaultBatchSize } from '../../models/batching.ts';
+import type { Classifier } from '../../models/classifier.ts';
+import type { Work } from '../../progress.ts';
+import { createRandom } from '../../random.ts';
+import { estimateMean, type MeanEstimate } from '../../statistics.ts';
+import { rows, sizeOf, type Tensor, zeros } from '../../tensor.ts';
+import { allOf } from '../accuracy.ts';
+import { type Estimate, estimate } from './estimate.ts';
+import type { ControlKind, MeasureTask } from './measure.ts';
+import { type ExplanationMeasure, kindOf } from './measures.ts';
+
+export interface Control {
+  /** Whether the first map scored better than the second, and that better than the third. */
+  readonly fit: boolean;
+  /** From the best map to the worst. */
+  readonly maps: readonly { readonly name: string; readonly score: Estimate }[];
+  /**
+   * How much better the first is than the second, and the second than the third: means of the differences image by image,
+   * above 0 when the order is right, with 95% intervals. Null where no image has both scores.
+   */
+  readonly leads: readonly (MeanEstimate | null)[];
+  /** Pictures. */
+  readonly count: number;
+  /** What was found, in a sentence. */
+  readonly verdict: string;
+}
+
+export interface ControlOptions extends Work {
+  /** Pictures that the model classifies right, with masks; see `controlImages`. */
+  dataset: Dataset;
+  measure: ExplanationMeasure;
+  seed?: number;
+  batchSize?: number;
+}
+
+/**
+ * Puts a measure, with its settings, to the test on a model that looks at the object.
+ *
+ * @param classifier see `trainControlModel`
+ * @example
+ * const classifier = new Classifier(await trainControlModel(runtime), runtime);
+ * const { fit } = await controlMeasure(classifier, { dataset: await controlImages(classifier, 60), measure: deletion() });
+ */
+export async function controlMeasure(
+  classifier: Classifier,
+  {
+    dataset,
+    measure,
+    seed = 0,
+    batchSize = defaultBatchSize(classifier.description),
+    signal,
+    onProgress,
+  }: ControlOptions,
+): Promise<Control> {
+  const { images, labels } = allOf(dataset);
+  const kind = kindOf(measure);
+  const pictures: Pictures = {
+    classifier,
+    images,
+    targets: labels,
+    masks: dataset.masks!(Uint32Array.from(labels.keys())),
+    seed,
+    imageNumbers: Int32Array.from(labels.keys()),
+    batchSize,
+    signal,
+    onProgress: onProgress && ((progress) => onProgress({ ...progress, stage: `control: ${progress.stage}` })),
+  };
+  const planted = await plants[kind.control(measure)](pictures);
+  const values: Float64Array[] = [];
+  for (const { name: _, ...maps } of planted) values.push(await kind.score({ ...pictures, ...maps }, measure));
+  const sign = kind.better(measure) === 'higher' ? 1 : -1;
+  const leads = [0, 1].map((k) => leadOf(values[k]!, values[k + 1]!, sign));
+  const maps = planted.map(({ name }, k) => ({ name, score: estimate(values[k]!, kind.over, seed) }));
+  const fit = leads.every((lead) => lead !== null && lead.lower > 0);
+  const names = planted.map(({ name }) => name);
+  return { fit, maps, leads, count: labels.length, verdict: verdictOf(names, leads) };
+}
+
+function leadOf(better: Float64Array, worse: Float64Array, sign: number): MeanEstimate | null {
+  const differences = better.map((value, i) => sign * (value - worse[i]!)).filter((value) => !Number.isNaN(value));
+  return differences.length < 2 ? null : estimateMean(differences);
+}
+
+function verdictOf(names: readonly string[], leads: readonly (MeanEstimate | null)[]): string {
+  const failed = leads.flatMap((lead, k) =>
+    lead !== null && lead.lower > 0 ? [] : [`${names[k]} from ${names[k + 1]}`],
+  );
+  return failed.length === 0 ? `fit: ${names.join(' before ')}` : `unfit: it does not tell ${failed.join(', nor ')}`;
+}
+
+type Pictures = Omit<MeasureTask, 'attributions' | 'ranking' | 'scale' | 'masks'> & { readonly masks: Tensor };
+
+/** Maps whose quality is known, from the best to the worst. */
+type Plant = Pick<MeasureTask, 'attributions' | 'ranking' | 'scale' | 'explain' | 'completeness'> & { name: string };
+
+const GIVEN = { ranking: 'magnitude', scale: 'global' } as const;
+const SLOPES = { ranking: 'magnitude', scale: 'local' } as const;
+
+const plants: Readonly<Record<ControlKind, (pictures: Pictures) => Promise<readonly Plant[]>>> = {
+  async object(pictures) {
+    const { masks } = pictures;
+    return [
+      { ...GIVEN, name: 'the true mask', attributions: masks },
+      { ...GIVEN, name: 'a random map', attributions: drawn(pictures, masks.shape, 'uniform') },
+      { ...GIVEN, name: 'the inverse mask', attributions: mapped(masks, (value) => 1 - value) },
+    ];
+  },
+  async slope(pictures) {
+    const { attributions } = await attribute(pictures.classifier, {
+      ...asked(pictures),
+      method: plainGradient(),
+    });
+    return [
+      { ...SLOPES, name: 'the gradient', attributions },
+      { ...SLOPES, name: 'a random map', attributions: drawn(pictures, attributions.shape, 'normal') },
+      { ...SLOPES, name: 'the gradient reversed', attributions: mapped(attributions, (value) => -value) },
+    ];
+  },
+  async concentration(pictures) {
+    const { shape } = pictures.masks;
+    const area = sizeOf(shape.slice(1));
+    const single = zeros(shape);
+    for (let n = 0; n < shape[0]!; n++)
+      single.data[n * area + createRandom(pictures.seed, 'pixel', pictures.imageNumbers[n]!).integer(area)] = 1;
+    return [
+      { ...GIVEN, name: 'a map of one pixel', attributions: single },
+      { ...GIVEN, name: 'a random map', attributions: drawn(pictures, shape, 'uniform') },
+      { ...GIVEN, name: 'a map of one value', attributions: mapped(single, () => 1) },
+    ];
+  },
+  async completeness(pictures) {
+    const { attributions, certificate } = await attribute(pictures.classifier, {
+      ...asked(pictures),
+      method: integratedGradients(),
+    });
+    const promised = { completeness: certificate!.completeness! };
+    return [
+      { ...GIVEN, ...promised, name: 'integrated gradients', attributions },
+      {
+        ...GIVEN,
+        ...promised,
+        name: 'a random map of such a sum',
+        attributions: randomSums(pictures, attributions, promised.completeness),
+      },
+      { ...GIVEN, ...promised, name: 'their negative', attributions: mapped(attributions, (value) => -value) },
+    ];
+  },
+  async stability(pictures) {
+    const explain = async (images: Tensor) =>
+      (await attribute(pictures.classifier, { ...asked(pictures), images, method: plainGradient() })).attributions;
+    const { masks } = pictures;
+    let calls = 0;
+    return [
+      { ...GIVEN, name: 'a map that never changes', attributions: masks, explain: async () => masks },
+      { ...SLOPES, name: 'the gradient', attributions: await explain(pictures.images), explain },
+      {
+        ...GIVEN,
+        name: 'a new random map each time',
+        attributions: drawn(pictures, masks.shape, 'normal'),
+        explain: async () => drawn(pictures, masks.shape, 'normal', ++calls),
+      },
+    ];
+  },
+};
+
+const asked = ({ images, targets, seed, imageNumbers, batchSize, signal }: Pictures) => ({
+  images,
+  target: targets,
+  seed,
+  imageNumbers,
+  batchSize,
+  signal,
+});
+
+const mapped = ({ shape, data }: Tensor, f: (value: number) => number): Tensor => ({ shape, data: data.map(f) });
+
+function drawn(
+  { seed, imageNumbers }: Pictures,
+  shape: readonly number[],
+  how: 'uniform' | 'normal',
+  call = 0,
+): Tensor {
+  const result = zeros(shape);
+  for (let n = 0; n < shape[0]!; n++) {
+    const random = createRandom(seed, 'control', imageNumbers[n]!, call);
+    const row = rows(result, n, n + 1).data;
+    if (how === 'uniform') random.fillUniform(row, 0, 1);
+    else random.fillNormal(row, 0, 1);
+  }
+  return result;
+}
+
+/** Normal maps whose sums are as large as those that are promised. */
+function randomSums(pictures: Pictures, { shape }: Tensor, promised: NonNullable<MeasureTask['completeness']>): Tensor {
+  const result = drawn(pictures, shape, 'normal');
+  const size = sizeOf(shape.slice(1));
+  for (let i = 0; i < result.data.length; i++)
+    result.data[i]! *= Math.abs(promised[Math.floor(i / size)]!.difference) / Math.sqrt(size);
+  return result;
+}
