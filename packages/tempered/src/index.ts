@@ -115,13 +115,47 @@ export { layerCam } from './attribution/cam/layer-cam.ts';
 export type { Resizing } from './attribution/cam/resizing.ts';
 export { scoreCam } from './attribution/cam/score-cam.ts';
 export { xGradCam } from './attribution/cam/xgrad-cam.ts';
+export { excitationBackprop } from './attribution/excitation-backprop.ts';
 export type { Explained } from './attribution/explained.ts';
 export type { Certificate, Completeness, Cost, LostRelevance } from './attribution/explanation.ts';
 export { gradientTimesInput, plainGradient } from './attribution/gradient.ts';
 export { deconvnet, guidedBackprop } from './attribution/guided-backprop.ts';
 export { guidedGradCam } from './attribution/guided-grad-cam.ts';
 export { integratedGradients } from './attribution/integrated-gradients.ts';
-export { smoothGrad } from './attribution/smoothgrad.ts';
+export {
+  type Composite,
+  epsilonAlpha2Beta1,
+  epsilonAlpha2Beta1Flat,
+  epsilonGammaBox,
+  epsilonPlus,
+  epsilonPlusFlat,
+  uniformRules,
+} from './attribution/lrp/composites.ts';
+export { lrp } from './attribution/lrp/lrp.ts';
+export {
+  alphaBetaRule,
+  boxRule,
+  epsilonRule,
+  flatRule,
+  gammaRule,
+  type LrpRule,
+  passRule,
+  wSquareRule,
+  zeroRule,
+  zPlusRule,
+} from './attribution/lrp/rules.ts';
+export type { Stabiliser } from './attribution/lrp/stabilise.ts';
+export { exactShapley } from './attribution/perturbation/exact-shapley.ts';
+export { featureAblation } from './attribution/perturbation/feature-ablation.ts';
+export type { FeatureBaseline, FeatureMask, Features } from './attribution/perturbation/features.ts';
+export { kernelShap } from './attribution/perturbation/kernel-shap.ts';
+export { lime } from './attribution/perturbation/lime.ts';
+export { occlusion } from './attribution/perturbation/occlusion.ts';
+export { type RiseNormalisation, rise } from './attribution/perturbation/rise.ts';
+export { shapleySampling } from './attribution/perturbation/shapley-sampling.ts';
+export { type Segmentation, type SuperpixelOptions, superpixels } from './attribution/perturbation/superpixels.ts';
+export type { QuadratureRule } from './attribution/quadrature.ts';
+export { type SmoothGradOptions, smoothGrad, smoothGradSquared, varGrad } from './attribution/smoothgrad.ts';
 export { type Augmentation, augment } from './data/augment.ts';
 export {
   CIFAR10_CLASSES,

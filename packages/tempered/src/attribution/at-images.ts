@@ -16,3 +16,17 @@ export async function valuesAt(task: Task, images: Tensor = task.images): Promis
   );
   return value!.data;
 }
+
+/** The values of a layer at images, [N, ...]. */
+export async function layerValues(task: Task, layer: string, images: Tensor): Promise<Tensor> {
+  const { value } = await mapImages(
+    { ...task, onProgress: undefined },
+    {
+      key: `values of ${layer}`,
+      passes: { forwards: 1, backwards: 0 },
+      feeds: { x: images },
+      write: ({ model }, { x }) => ({ value: model(x!).value(layer) }),
+    },
+  );
+  return value!;
+}

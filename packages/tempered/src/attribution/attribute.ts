@@ -6,6 +6,7 @@ import { predict } from '../models/predict.ts';
 import { checkLabels } from '../optimize/optimize-input.ts';
 import type { Work } from '../progress.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Activation, activationPass } from './activation.ts';
 import { type Edges, edgesPass } from './baselines/edges.ts';
 import { explainRandom, type RandomAttribution } from './baselines/random.ts';
 import { type Cam, camPass } from './cam/cam.ts';
@@ -15,6 +16,9 @@ import { type HiResCam, hiResCamPass } from './cam/hires-cam.ts';
 import { type LayerCam, layerCamPass } from './cam/layer-cam.ts';
 import { explainScoreCam, type ScoreCam } from './cam/score-cam.ts';
 import { type XGradCam, xGradCamPass } from './cam/xgrad-cam.ts';
+import { type DeepLift, explainDeepLift } from './deep-lift.ts';
+import { type DeepShap, explainDeepShap } from './deep-shap.ts';
+import { type ExcitationBackprop, excitationBackpropPass } from './excitation-backprop.ts';
 import type { Explained } from './explained.ts';
 import type { Cost, Explain, Explanation, Methods, Task } from './explanation.ts';
 import { type Gradient, type GradientTimesInput, gradientPass, gradientTimesInputPass } from './gradient.ts';
@@ -22,8 +26,23 @@ import { type Deconvnet, type GuidedBackprop, rectifiedPass } from './guided-bac
 import { type GuidedGradCam, guidedGradCamPass } from './guided-grad-cam.ts';
 import { explainIntegratedGradients, type IntegratedGradients } from './integrated-gradients.ts';
 import { resolveLayer } from './layer.ts';
+import { type Lrp, lrpPass } from './lrp/lrp.ts';
 import { explainInOnePass, type OnePass } from './one-pass.ts';
-import { explainSmoothGrad, type SmoothGrad } from './smoothgrad.ts';
+import { type ExactShapley, explainExactShapley } from './perturbation/exact-shapley.ts';
+import { explainFeatureAblation, type FeatureAblation } from './perturbation/feature-ablation.ts';
+import { explainKernelShap, type KernelShap } from './perturbation/kernel-shap.ts';
+import { explainLime, type Lime } from './perturbation/lime.ts';
+import { explainOcclusion, type Occlusion } from './perturbation/occlusion.ts';
+import { explainRise, type Rise } from './perturbation/rise.ts';
+import { explainShapleySampling, type ShapleySampling } from './perturbation/shapley-sampling.ts';
+import {
+  explainSmoothGrad,
+  explainSmoothGradSquared,
+  explainVarGrad,
+  type SmoothGrad,
+  type SmoothGradSquared,
+  type VarGrad,
+} from './smoothgrad.ts';
 import { parseUnit } from './unit.ts';
 
 /** A description of a method of attribution. */
@@ -32,6 +51,11 @@ export type AttributionMethod =
   | GradientTimesInput
   | IntegratedGradients
   | SmoothGrad
+  | SmoothGradSquared
+  | VarGrad
+  | Activation
+  | DeepLift
+  | DeepShap
   | Cam
   | GradCam
   | GradCamPlusPlus
@@ -42,6 +66,15 @@ export type AttributionMethod =
   | GuidedBackprop
   | Deconvnet
   | GuidedGradCam
+  | Lrp
+  | ExcitationBackprop
+  | Occlusion
+  | FeatureAblation
+  | Rise
+  | Lime
+  | KernelShap
+  | ShapleySampling
+  | ExactShapley
   | RandomAttribution
   | Edges;
 
@@ -55,6 +88,11 @@ const kinds: { readonly [Name in AttributionMethod['name']]: Kind<Named<Name>> }
   'gradient-times-input': { pass: gradientTimesInputPass },
   'integrated-gradients': { explain: explainIntegratedGradients },
   smoothgrad: { explain: explainSmoothGrad },
+  'smoothgrad-squared': { explain: explainSmoothGradSquared },
+  vargrad: { explain: explainVarGrad },
+  activation: { pass: activationPass },
+  'deep-lift': { explain: explainDeepLift },
+  'deep-shap': { explain: explainDeepShap },
   cam: { pass: camPass },
   'grad-cam': { pass: gradCamPass },
   'grad-cam++': { pass: gradCamPlusPlusPass },
@@ -65,6 +103,15 @@ const kinds: { readonly [Name in AttributionMethod['name']]: Kind<Named<Name>> }
   'guided-backprop': { pass: rectifiedPass },
   deconvnet: { pass: rectifiedPass },
   'guided-grad-cam': { pass: guidedGradCamPass },
+  lrp: { pass: lrpPass },
+  'excitation-backprop': { pass: excitationBackpropPass },
+  occlusion: { explain: explainOcclusion },
+  'feature-ablation': { explain: explainFeatureAblation },
+  rise: { explain: explainRise },
+  lime: { explain: explainLime },
+  'kernel-shap': { explain: explainKernelShap },
+  'shapley-sampling': { explain: explainShapleySampling },
+  'exact-shapley': { explain: explainExactShapley },
   random: { explain: explainRandom },
   edges: { pass: edgesPass },
 };

@@ -37,6 +37,7 @@ type Draw = (task: Explained, draw: number) => Tensor;
 interface Source {
   /** Attributions are averaged over so many baselines. */
   readonly draws: number;
+  readonly random: boolean;
   readonly baselines: Draw;
 }
 
@@ -47,6 +48,9 @@ interface Source {
  */
 export const baselineDraws = (baseline: Baseline): number => sourceOf(baseline).draws;
 
+/** Whether the baselines are draws of chance. */
+export const isRandomBaseline = (baseline: Baseline): boolean => sourceOf(baseline).random;
+
 /**
  * The baseline of each image, [N, ...]; of several, the one numbered `draw`.
  *
@@ -55,7 +59,7 @@ export const baselineDraws = (baseline: Baseline): number => sourceOf(baseline).
 export const baselinesOf = (task: Explained, baseline: Baseline, draw = 0): Tensor =>
   sourceOf(baseline).baselines(task, draw);
 
-const once = (baselines: Draw): Source => ({ draws: 1, baselines });
+const once = (baselines: Draw): Source => ({ draws: 1, random: false, baselines });
 
 function sourceOf(baseline: Baseline): Source {
   if (typeof baseline === 'string') return named[baseline];
@@ -97,7 +101,7 @@ function given({ shape, data }: Tensor, images: Tensor): Tensor {
 function averageOver(several: Tensor): Source {
   const count = several.shape[0] ?? 0;
   checkCount('the number of baselines to average over', count);
-  return { draws: count, baselines: ({ images }, draw) => given(rows(several, draw, draw + 1), images) };
+  return { draws: count, random: false, baselines: ({ images }, draw) => given(rows(several, draw, draw + 1), images) };
 }
 
 function channelMeans(images: Tensor): Tensor {
@@ -146,6 +150,7 @@ function drawn(
 ): Source {
   return {
     draws,
+    random: true,
     baselines: ({ images, seed, imageNumbers }, draw) => {
       const result = zeros(images.shape);
       for (let i = 0; i < images.shape[0]!; i++)

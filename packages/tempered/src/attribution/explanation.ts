@@ -57,6 +57,8 @@ export interface Certificate {
   readonly quadratureError?: readonly number[];
   /** Monte Carlo: root mean square of the attributions' standard errors, over the largest |attribution|. */
   readonly standardError?: readonly number[];
+  /** LIME: weighted R² of the linear model, 1 where it explains everything. */
+  readonly fit?: readonly number[];
 }
 
 /** Σ attributions = difference (Sundararajan et al. 2017, proposition 1). */
@@ -87,10 +89,16 @@ export interface Methods {
 /** The sum of each image's attributions against what it should be. */
 export function completenessOf({ shape, data }: Tensor, differences: ArrayLike<number>): Completeness[] {
   const size = data.length / shape[0]!;
-  return Array.from({ length: shape[0]! }, (_, i) => {
-    const sum = data.subarray(i * size, (i + 1) * size).reduce((a, b) => a + b, 0);
-    const difference = differences[i]!;
-    const error = Math.abs(sum - difference);
-    return { sum, difference, error, relativeError: error === 0 ? 0 : error / Math.abs(difference) };
-  });
+  return Array.from({ length: shape[0]! }, (_, i) =>
+    completeness(
+      data.subarray(i * size, (i + 1) * size).reduce((a, b) => a + b, 0),
+      differences[i]!,
+    ),
+  );
+}
+
+/** A sum of attributions against what it should be. */
+export function completeness(sum: number, difference: number): Completeness {
+  const error = Math.abs(sum - difference);
+  return { sum, difference, error, relativeError: error === 0 ? 0 : error / Math.abs(difference) };
 }

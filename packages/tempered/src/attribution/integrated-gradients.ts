@@ -1,60 +1,99 @@
-import { fixedBatch } from '../models/batching.ts';
-import { rows, zeros } from '../tensor.ts';
-import { valuesAt } from './at-images.ts';
-import { type Baseline, baselinesOf } from './baseline.ts';
-import { checkCount } from './check-count.ts';
-import { completenessOf, type Explain } from './explanation.ts';
-import { compileMeanGradient } from './mean-gradient.ts';
+import type { Baseline } from './baseline.ts';
+import { completeness, completenessOf, type Explain, type Task } from './explanation.ts';
+import { overBaselines } from './over-baselines.ts';
+import { integrate, integrateAdaptively, type Refined } from './path.ts';
+import type { QuadratureRule } from './quadrature.ts';
+import { type Way, wayOf } from './way.ts';
 
 export interface IntegratedGradients {
   readonly name: 'integrated-gradients';
+  readonly rule: QuadratureRule | 'adaptive';
   readonly steps: number;
+  readonly tolerance: number;
+  readonly maxSteps: number;
   readonly baseline: Baseline;
+  readonly local: boolean;
 }
 
 /**
- * (x − baseline) ⊙ mean gradient along the straight line between them. Sundararajan et al. 2017, eq. 1, by the midpoint
- * rule, which on piecewise linear networks is more exact than Gauss–Legendre with as many points.
+ * (x − baseline) ⊙ mean gradient along the straight line between them. Sundararajan et al. 2017, eq. 1. With a layer, the
+ * line is between the layer's values at baseline and image, and the layer's elements get the attributions.
+ *
+ * The certificate says how far the attributions are from adding up to output − baseOutput; of random baselines also the
+ * standard error of the mean over them.
+ *
+ * @example
+ * integratedGradients({ rule: 'adaptive' }); // as many points as each image needs
+ * integratedGradients({ steps: 20, baseline: { average: backgroundImages } });
  */
 export const integratedGradients = ({
-  steps = 50,
+  rule = 'midpoint',
+  steps = rule === 'adaptive' ? 16 : 50,
+  tolerance = 1e-3,
+  maxSteps = 4000,
   baseline = 'black',
+  local = false,
 }: {
-  /** Gradients along the line. Default 50. */
+  /**
+   * Default midpoint, which on piecewise linear networks is as exact as Gauss–Legendre with as many points. `'adaptive'`
+   * triples the midpoints until the relative completeness error is at most `tolerance`.
+   */
+  rule?: QuadratureRule | 'adaptive';
+  /** Gradients along the line, default 50; adaptive: at first, default 16. */
   steps?: number;
-  /** Default black (zeros); `mean` is each channel's mean over the image. */
+  /** Adaptive: relative completeness error to reach. Default 1e-3. */
+  tolerance?: number;
+  /** Adaptive: no image gets more points; its certificate then says how exact they are. Default 4000. */
+  maxSteps?: number;
+  /** Default black (zeros). */
   baseline?: Baseline;
-} = {}): IntegratedGradients => ({ name: 'integrated-gradients', steps, baseline });
+  /** The mean gradient itself, not multiplied by x − baseline (Ancona et al. 2018, §2.2). Default false. */
+  local?: boolean;
+} = {}): IntegratedGradients => ({
+  name: 'integrated-gradients',
+  rule,
+  steps,
+  tolerance,
+  maxSteps,
+  baseline,
+  local,
+});
 
-export const explainIntegratedGradients: Explain<IntegratedGradients> = async (task, { steps, baseline }) => {
-  checkCount('steps', steps);
-  const { classifier, images, of, targetRows, batchSize, signal, onProgress, cost } = task;
-  const count = images.shape[0]!;
-  const baselines = baselinesOf(task, baseline);
-  const size = images.data.length / count;
-  const batch = fixedBatch(classifier.description) ?? Math.min(steps, batchSize);
-  const meanGradient = await compileMeanGradient(classifier, { of, noisy: false, batch });
-  const attributions = zeros(images.shape);
-  for (let i = 0; i < count; i++) {
-    const path = {
-      points: steps,
-      origin: rows(baselines, i, i + 1),
-      position: (point: number) => (point + 0.5) / steps,
+export const explainIntegratedGradients: Explain<IntegratedGradients> = (task, method) =>
+  overBaselines(task, method.baseline, async (task, baselines) => {
+    const way = await wayOf(task, baselines);
+    const { start, end, output, baseOutput } = way;
+    const differences = output.map((value, i) => value - baseOutput[i]!);
+    const { integrals, points, quadratureError } = await meanSlopes(task, way, differences, method);
+    const shares = { shape: end.shape, data: end.data.map((x, k) => (x - start.data[k]!) * integrals.data[k]!) };
+    return {
+      attributions: method.local ? integrals : shares,
+      output,
+      baseOutput,
+      certificate: {
+        completeness: completenessOf(shares, differences),
+        points,
+        ...(quadratureError && { quadratureError }),
+      },
     };
-    const mean = await meanGradient(rows(images, i, i + 1), rows(targetRows, i, i + 1), path, {
-      signal,
-      onPoints: (done) => onProgress?.({ stage: 'integrated-gradients', done: i * steps + done, total: count * steps }),
-    });
-    const difference = (k: number) => images.data[i * size + k]! - baselines.data[i * size + k]!;
-    attributions.data.set(
-      mean.map((slope, k) => slope * difference(k)),
-      i * size,
-    );
-    cost.forwards += steps;
-    cost.backwards += steps;
-  }
-  const output = await valuesAt(task);
-  const baseOutput = await valuesAt(task, baselines);
-  const differences = output.map((value, i) => value - baseOutput[i]!);
-  return { attributions, output, baseOutput, certificate: { completeness: completenessOf(attributions, differences) } };
-};
+  });
+
+async function meanSlopes(
+  task: Task,
+  { slope, start, end }: Way,
+  differences: Float32Array,
+  { rule, steps, tolerance, maxSteps }: IntegratedGradients,
+): Promise<Omit<Refined, 'quadratureError'> & Partial<Refined>> {
+  if (rule !== 'adaptive')
+    return {
+      integrals: await integrate(task, slope, { rule, steps }),
+      points: new Array<number>(task.images.shape[0]!).fill(steps),
+    };
+  const size = start.data.length / start.shape[0]!;
+  const relativeError = (image: number, integral: Float64Array) => {
+    const base = image * size;
+    const sum = integral.reduce((sum, mean, k) => sum + mean * (end.data[base + k]! - start.data[base + k]!), 0);
+    return completeness(sum, differences[image]!).relativeError;
+  };
+  return integrateAdaptively(task, slope, { steps, tolerance, maxSteps, relativeError });
+}

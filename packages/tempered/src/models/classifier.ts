@@ -15,7 +15,7 @@ import { createRandom } from '../random.ts';
 import type { HostTensor, Program, ResidentTensor, RunOptions, RunResult, Runtime } from '../runtime/runtime.ts';
 import { sizeOf, type Tensor } from '../tensor.ts';
 import { fixedBatch } from './batching.ts';
-import { graphInProgram, inProgram } from './namespace.ts';
+import { graphInProgram, inProgram, keysInProgram } from './namespace.ts';
 import { drawNoise, type NoiseSource, separateNoise } from './noise.ts';
 import { averaged, type GradientRepair, withStraightThrough } from './repair.ts';
 
@@ -49,8 +49,11 @@ export interface ProgramContext {
   readonly g: GraphBuilder;
   /** Images of one run. */
   readonly batch: number;
-  /** Writes the model applied to `x`, [batch, C, H, W]. A random model draws new noise for each application. */
-  model(x: Value): AppliedModel;
+  /**
+   * Writes the model applied to `x`, [batch, C, H, W]. A random model draws new noise for each application. `instead`
+   * takes the place of values inside the model, by their names in the ONNX file: whatever reads one reads that.
+   */
+  model(x: Value, instead?: Readonly<Record<string, Value>>): AppliedModel;
 }
 
 export interface ClassifierProgram {
@@ -196,9 +199,15 @@ export class Classifier {
       fed.push({ ...source, name });
       return g.input(name, 'float32', source.shape);
     };
-    const apply = (x: Value): AppliedModel => {
+    const apply = (x: Value, instead: Readonly<Record<string, Value>> = {}): AppliedModel => {
       const drawn = Object.fromEntries(noise.map((source) => [source.name, draw(source)]));
-      const values = g.append(graph, { ...bindings, ...drawn, [inProgram(this.description.input)]: x });
+      const replaced = keysInProgram(instead);
+      const values = g.append(withoutProducers(graph, Object.keys(replaced)), {
+        ...bindings,
+        ...drawn,
+        ...replaced,
+        [inProgram(this.description.input)]: x,
+      });
       const output = lookUp(values, this.description.logits);
       return {
         logits: g.scale(
@@ -209,7 +218,9 @@ export class Classifier {
       };
     };
     const average = this.description.repair?.average;
-    build({ g, batch, model: (x) => (average ? averaged(g, x, average, draw, apply) : apply(x)) });
+    const model: ProgramContext['model'] = (x, instead) =>
+      average ? averaged(g, x, average, draw, (x) => apply(x, instead)) : apply(x, instead);
+    build({ g, batch, model });
     const label = `${this.description.name}, ${key}`;
     return { compiled: this.runtime.compile(writeModel(decompose(g.graph)), { label }), noise: fed };
   }
@@ -246,6 +257,16 @@ interface CachedProgram extends Compilation {
 async function free({ compiled }: Compilation): Promise<void> {
   const [outcome] = await Promise.allSettled([compiled]);
   if (outcome.status === 'fulfilled') outcome.value.release();
+}
+
+/** A graph whose nodes compute some values under another name, so that these can be given instead. */
+function withoutProducers(graph: Graph, names: readonly string[]): Graph {
+  for (const name of names)
+    if (!graph.nodes.some(({ outputs }) => outputs.includes(name)))
+      throw new ShapeError(`the model has no value named '${name.slice(inProgram('').length)}'`);
+  if (names.length === 0) return graph;
+  const rename = (name: string) => (names.includes(name) ? `${name}/own` : name);
+  return { ...graph, nodes: graph.nodes.map((node) => ({ ...node, outputs: node.outputs.map(rename) })) };
 }
 
 function lookUp(values: Map<string, Value>, name: string): Value {

@@ -1,0 +1,218 @@
+/** @file Many points of each image – on a path, in a cloud of noise – evaluated in batches that images share, and their statistics. */
+import type { GraphBuilder, Value } from 'onnx-grad';
+import { UsageError } from '../errors.ts';
+import { type Chunk, chunks, feed, floats, padRows } from '../models/batching.ts';
+import type { ProgramContext } from '../models/classifier.ts';
+import type { HostTensor } from '../runtime/runtime.ts';
+import { rows, sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
+import type { Task } from './explanation.ts';
+import { addMoments, type Moments, noMoments } from './moments.ts';
+
+/** What differs from point to point. */
+export interface PointInput {
+  /** Of one point. */
+  readonly shape: readonly number[];
+  /** Writes the input of a point; must depend on nothing but image and point. */
+  fill(into: Float32Array, image: number, point: number): void;
+}
+
+export interface Points {
+  /** Names the program: equal keys mean equal programs. */
+  readonly key: string;
+  /** What progress is reported as. */
+  readonly stage: string;
+  /** Passes through the network for one point. */
+  readonly passes: { readonly forwards: number; readonly backwards: number };
+  /** How many points each image has, [N]. */
+  readonly counts: ArrayLike<number>;
+  /** Inputs of the program with one row an image; the program gets the row of its image at every point. */
+  readonly images: Readonly<Record<string, Tensor>>;
+  readonly points: Readonly<Record<string, PointInput>>;
+  /** Returns the sample of each point, [batch, ...]. */
+  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>): Value;
+  /** Central moments wanted beside the mean: 0, 1 (the variance) or 3 (up to the fourth). */
+  readonly powers: 0 | 1 | 3;
+  /** Weight of each point instead of 1 / count: the mean is then Σ weight · sample. Without further moments only. */
+  weight?(image: number, point: number): number;
+}
+
+/** Rows of one run, image after image. */
+type Row = { readonly image: number; readonly point: number };
+
+/**
+ * Evaluates all points of all images and hands over each image's moments as soon as they are complete. Only sums leave
+ * the engine. An image with a sample that is not finite gets NaN everywhere, and no other image does.
+ *
+ * @returns the shape of one sample
+ */
+export async function overPoints(
+  task: Task,
+  points: Points,
+  take: (image: number, moments: Moments) => void,
+): Promise<readonly number[]> {
+  const { classifier, batchSize, signal, onProgress, cost } = task;
+  const { total, rowsOf } = layOut(points.counts);
+  const plan = chunks(total, rowsPerRun(total, batchSize), classifier.description);
+  const slots = plan.chunks.reduce((most, chunk) => Math.max(most, imagesOf(rowsOf(chunk)).length), 1);
+  let shape: readonly number[] = [];
+  // Few programs serve all numbers of images.
+  const places = 2 ** Math.ceil(Math.log2(slots));
+  const key = `points ${points.key}, ${points.powers} moments, ${places} images`;
+  const program = await classifier.program(key, plan.batch, (context) => writeStatistics(context, points, places));
+  const prepare = (run: readonly Row[]) => {
+    const feeds = feedsOf(run, points, plan.batch, places);
+    return Object.fromEntries(Object.entries(feeds).filter(([name]) => program.inputNames.includes(name)));
+  };
+  let moments: Moments | undefined;
+  let feeds = prepare(rowsOf(plan.chunks[0]!));
+  for (const [index, chunk] of plan.chunks.entries()) {
+    signal?.throwIfAborted();
+    const running = program.run(feeds);
+    // The next run is prepared while the engine works on this one.
+    const next = plan.chunks[index + 1];
+    if (next) feeds = prepare(rowsOf(next));
+    const { fetched } = await running;
+    const parts = partsOf(rowsOf(chunk), fetched, points.powers);
+    shape = fetched.mean!.shape.slice(1);
+    for (const { image, part } of parts) {
+      moments ??= noMoments(part.mean.length, points.powers);
+      if (points.weight) addWeighted(moments, part);
+      else addMoments(moments, part);
+      if (moments.count < points.counts[image]!) continue;
+      take(image, moments);
+      moments = undefined;
+    }
+    cost.forwards += (chunk.end - chunk.start) * points.passes.forwards;
+    cost.backwards += (chunk.end - chunk.start) * points.passes.backwards;
+    onProgress?.({ stage: points.stage, done: chunk.end, total });
+  }
+  return shape;
+}
+
+/**
+ * Rows of one run, at most `batchSize`: as many runs as that takes, with few places left over in the last. In steps of an
+ * eighth, so that few programs serve all totals.
+ */
+function rowsPerRun(total: number, batchSize: number): number {
+  const step = Math.max(1, Math.floor(batchSize / 8));
+  const even = total / Math.ceil(total / batchSize);
+  return Math.min(batchSize, Math.ceil(even / step) * step);
+}
+
+/** All points in one line, image after image. */
+function layOut(counts: ArrayLike<number>): { total: number; rowsOf(chunk: Chunk): Row[] } {
+  const ends = new Float64Array(counts.length);
+  let total = 0;
+  for (let image = 0; image < counts.length; image++) {
+    total += counts[image]!;
+    ends[image] = total;
+  }
+  const rowsOf = ({ start, end }: Chunk): Row[] => {
+    let image = ends.findIndex((last) => last > start);
+    return Array.from({ length: end - start }, (_, i) => {
+      while (ends[image]! <= start + i) image += 1;
+      return { image, point: start + i - (ends[image]! - counts[image]!) };
+    });
+  };
+  return { total, rowsOf };
+}
+
+const imagesOf = (run: readonly Row[]): number[] => [...new Set(run.map(({ image }) => image))];
+
+function addWeighted(total: Moments, part: Moments): void {
+  part.mean.forEach((value, k) => {
+    total.mean[k]! += value;
+  });
+  total.count += part.count;
+}
+
+/** Places of a batch beyond the last point repeat it, with weight 0: elsewhere the network may not be finite. */
+function feedsOf(run: readonly Row[], points: Points, batch: number, slots: number): Record<string, HostTensor> {
+  const images = imagesOf(run);
+  const belongs = zeros([batch, slots]);
+  const weights = zeros([slots, batch]);
+  for (let place = 0; place < batch; place++) {
+    const { image, point } = run[Math.min(place, run.length - 1)]!;
+    const slot = images.indexOf(image);
+    belongs.data[place * slots + slot] = 1;
+    if (place < run.length)
+      weights.data[slot * batch + place] = points.weight?.(image, point) ?? 1 / countIn(run, image);
+  }
+  const slotImages = Array.from({ length: slots }, (_, slot) => images[Math.min(slot, images.length - 1)]!);
+  const perImage = Object.entries(points.images).map(
+    ([name, tensor]) => [name, feed(takeRows(tensor, slotImages))] as const,
+  );
+  const perPoint = Object.entries(points.points).map(([name, { shape, fill }]) => {
+    const tensor = zeros([run.length, ...shape]);
+    run.forEach(({ image, point }, row) => {
+      fill(rows(tensor, row, row + 1).data, image, point);
+    });
+    return [name, feed(padRows(tensor, { start: 0, end: run.length }, batch))] as const;
+  });
+  return { belongs: feed(belongs), weights: feed(weights), ...Object.fromEntries([...perImage, ...perPoint]) };
+}
+
+const countIn = (run: readonly Row[], image: number): number => run.filter((row) => row.image === image).length;
+
+function writeStatistics(context: ProgramContext, points: Points, slots: number): void {
+  const { g, batch } = context;
+  const belongs = g.input('belongs', 'float32', [batch, slots]);
+  const weights = g.input('weights', 'float32', [slots, batch]);
+  const perImage = Object.entries(points.images).map(([name, { shape }]) => {
+    const size = shape.slice(1);
+    const flat = g.reshape(g.input(name, 'float32', [slots, ...size]), [slots, sizeOf(size)]);
+    // A product with ones and zeros copies exactly.
+    return [name, g.reshape(g.matmul(belongs, flat), [batch, ...size])] as const;
+  });
+  const perPoint = Object.entries(points.points).map(
+    ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape])] as const,
+  );
+  const sample = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
+  const [count, ...shape] = sample.shape;
+  if (count !== batch)
+    throw new UsageError(
+      `attributions of shape [${sample.shape.join(', ')}] are not one for each of ${batch} images: the layer mixes them`,
+    );
+  const flat = g.reshape(sample, [batch, sizeOf(shape)]);
+  const { finite, astray } = splitFinite(g, flat);
+  const output = (value: Value, name: string) => g.output(g.reshape(value, [slots, ...shape]), name);
+  const mean = g.matmul(weights, finite);
+  output(mean, 'mean');
+  g.output(astray, 'astray');
+  if (points.powers === 0) return;
+  const deviation = g.sub(finite, g.matmul(belongs, mean));
+  let power = deviation;
+  for (let k = 0; k < points.powers; k++) {
+    power = g.mul(power, deviation);
+    output(g.matmul(weights, power), `power_${k}`);
+  }
+}
+
+/** Samples with zeros for what is not finite, since 0 · ∞ would spoil the sums of other images; and which had such, [batch, 1]. */
+function splitFinite(g: GraphBuilder, samples: Value): { finite: Value; astray: Value } {
+  // False for NaN.
+  const usable = g.lessOrEqual(g.abs(samples), g.constant(3.4e38));
+  return {
+    finite: g.mask(usable, samples),
+    astray: g.reduceMax(g.where(usable, g.constant(0), g.constant(1)), [1], true),
+  };
+}
+
+/** What a run adds to each of its images. */
+function partsOf(
+  run: readonly Row[],
+  fetched: Readonly<Record<string, HostTensor>>,
+  powers: number,
+): { image: number; part: Moments }[] {
+  const astray = floats(fetched.astray!);
+  const size = sizeOf(fetched.mean!.shape.slice(1));
+  const of = (name: string, slot: number) =>
+    Float64Array.from(floats(fetched[name]!).subarray(slot * size, (slot + 1) * size));
+  return imagesOf(run).map((image, slot) => {
+    const count = countIn(run, image);
+    const mean = of('mean', slot);
+    if (run.some((row, place) => row.image === image && astray[place]! > 0)) mean.fill(Number.NaN);
+    const sums = Array.from({ length: powers }, (_, k) => of(`power_${k}`, slot).map((value) => count * value));
+    return { image, part: { count, mean, powers: sums } };
+  });
+}
