@@ -103,6 +103,7 @@ export type { Aim, Unforeseen, UnforeseenOptions } from './attacks/unforeseen/op
 export { type Snow, type SnowOptions, snow } from './attacks/unforeseen/snow.ts';
 export { foolingRate, type Universal, type UniversalOptions, universalPerturbation } from './attacks/universal.ts';
 export { type WorstCase, worstCase } from './attacks/worst-case.ts';
+export { activation } from './attribution/activation.ts';
 export { type AttributeOptions, type Attribution, type AttributionMethod, attribute } from './attribution/attribute.ts';
 export type { Baseline } from './attribution/baseline.ts';
 export { edges } from './attribution/baselines/edges.ts';
@@ -115,6 +116,8 @@ export { layerCam } from './attribution/cam/layer-cam.ts';
 export type { Resizing } from './attribution/cam/resizing.ts';
 export { scoreCam } from './attribution/cam/score-cam.ts';
 export { xGradCam } from './attribution/cam/xgrad-cam.ts';
+export { type DeepLiftRule, deepLift } from './attribution/deep-lift.ts';
+export { deepShap } from './attribution/deep-shap.ts';
 export { excitationBackprop } from './attribution/excitation-backprop.ts';
 export type { Explained } from './attribution/explained.ts';
 export type { Certificate, Completeness, Cost, LostRelevance } from './attribution/explanation.ts';
