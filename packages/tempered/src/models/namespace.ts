@@ -26,3 +26,6 @@ export function graphInProgram(graph: Graph): Graph {
     })),
   };
 }
+
+/** The name that a value of a program has in the model, or its own where it is not the model's. */
+export const outsideProgram = (name: string): string => (name.startsWith(MODEL) ? name.slice(MODEL.length) : name);

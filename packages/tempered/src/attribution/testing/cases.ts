@@ -31,6 +31,12 @@ export interface Case {
     abs?: boolean;
     nt_type?: string;
     stdevs?: number;
+    layer?: string;
+    neuron?: number | number[];
+    relu_attributions?: boolean;
+    variant?: string;
+    size?: number[];
+    alignCorners?: boolean;
   };
   expected: Record<string, Nested>;
   tolerance: { atol: number; mode: 'max' | 'sum' };
@@ -46,7 +52,7 @@ export const cases: Case[] = present ? JSON.parse(readFileSync(FILE, 'utf8')).ca
 const SINGLE_PRECISION = 2e-6;
 
 export const flatten = (nested: Nested): number[] => (typeof nested === 'number' ? [nested] : nested.flatMap(flatten));
-const shapeOf = (nested: Nested): number[] =>
+export const shapeOf = (nested: Nested): number[] =>
   typeof nested === 'number' ? [] : [nested.length, ...shapeOf(nested[0]!)];
 
 /** All inputs of an example side by side, [N, all]. */
@@ -85,6 +91,7 @@ export function modelFrom({ model, target, forward }: Case): ModelDescription {
 function write(g: GraphBuilder, { name, op, in: from, W, b, attrs }: Layer, values: ReadonlyMap<string, Value>): Value {
   const inputs = from.map((input) => (typeof input === 'string' ? values.get(input)! : g.constant(input.const)));
   if (op === 'Gather') return g.gather(inputs[0]!, g.integers([attrs!.index as number], []), attrs!.axis as number);
+  if (op === 'Reshape') return g.op('Reshape', [inputs[0]!, g.integers(attrs!.shape as number[])]);
   if (W !== undefined)
     inputs.push(
       g.parameter(`${name}.weight`, { dtype: 'float32', shape: shapeOf(W), data: Float32Array.from(flatten(W)) }),

@@ -1,0 +1,154 @@
+/** @file Layer-wise relevance propagation as a method of attribution. */
+import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import type { AppliedModel, ModelDescription } from '../../models/classifier.ts';
+import { inProgram, outsideProgram } from '../../models/namespace.ts';
+import type { Tensor } from '../../tensor.ts';
+import { type Explained, explained } from '../explained.ts';
+import { type Certificate, completenessOf, type LostRelevance, type Task } from '../explanation.ts';
+import { resolveLayer } from '../layer.ts';
+import type { OnePass, PassContext, Written } from '../one-pass.ts';
+import { parseUnit } from '../unit.ts';
+import { type Composite, epsilonGammaBox } from './composites.ts';
+import { type Assignment, perImage, propagate } from './relevance.ts';
+import { checkRule, type LrpRule, sharesOf } from './rules.ts';
+
+export interface Lrp {
+  readonly name: 'lrp';
+  readonly composite: Composite;
+  readonly operators: Readonly<Record<string, LrpRule>>;
+  readonly layers: Readonly<Record<string, LrpRule>>;
+  readonly initial: 'value' | 'one';
+}
+
+/**
+ * Layer-wise relevance propagation: what is explained is handed back layer by layer, to each input in proportion to its
+ * contribution, by the rules of a composite. Bach et al. 2015; Montavon et al. 2019.
+ *
+ * Rules belong to the nodes of the graph. Normalisation with fixed statistics is merged into the convolution or dense
+ * layer before it (with everything affine that follows), or after it; so is preprocessing of the image. Activations pass
+ * relevance unchanged; a maximum gives it to the winner; sums, residual connections and averages share it in proportion
+ * (the composite's `other`); reshaping, concatenation and products with constants or masks keep it. Gates (products with
+ * a sigmoid, hard sigmoid, tanh or softmax) and attention weights are taken as given, as is the deviation of layer and
+ * instance normalisation. Any other operator gets gradient × input of that node; what this loses is in the certificate.
+ *
+ * The certificate says how the sum differs from what is explained, and at which nodes relevance was lost: to biases,
+ * stabilisers and curved operators. At a `layer`, relevance that goes around the layer counts as lost.
+ *
+ * @example
+ * await attribute(classifier, { images, method: lrp({ composite: epsilonPlus(), layers: { conv1: flatRule() } }) });
+ */
+export const lrp = ({
+  composite = epsilonGammaBox(),
+  operators = {},
+  layers = {},
+  initial = 'value',
+}: {
+  /** Default `epsilonGammaBox()`, for images in [0, 1]. */
+  composite?: Composite;
+  /** Rules by operator type of the ONNX file (Conv, Gemm, AveragePool, Add ...), before those of the composite. */
+  operators?: Readonly<Record<string, LrpRule>>;
+  /** Rules by name of a node or value of the ONNX file, before all others. */
+  layers?: Readonly<Record<string, LrpRule>>;
+  /**
+   * Relevance to start with: the value of what is explained (`value`, the default), or `one`, so that images compare
+   * whatever their scores. Of probabilities, losses and the like, each logit starts with its gradient × input.
+   */
+  initial?: 'value' | 'one';
+} = {}): Lrp => ({ name: 'lrp', composite, operators, layers, initial });
+
+export const lrpPass = ({ composite, operators, layers, initial }: Lrp, { classifier }: Task): OnePass => {
+  const rules = [...Object.values(composite), ...Object.values(operators), ...Object.values(layers)];
+  for (const rule of rules) checkRule(rule);
+  const named = Object.entries(layers).flatMap(([name, rule]) =>
+    aliases(classifier.description, resolveLayer(classifier.description, name)).map(
+      (value) => [inProgram(value), { name, rule }] as const,
+    ),
+  );
+  const assignment: Assignment = { composite, operators, nodes: new Map(named) };
+  return relevancePass({ key: `lrp ${JSON.stringify([composite, operators, layers, initial])}`, assignment, initial });
+};
+
+/** Nodes that are left out of programs where they change nothing; what they read then has the name of their output. */
+const LEFT_OUT: ReadonlySet<string> = new Set(['Identity', 'Dropout', 'Cast', 'Reshape', 'Flatten']);
+
+/** The names that a value of the ONNX file can have in a program. */
+function aliases({ graph }: Pick<ModelDescription, 'graph'>, name: string): string[] {
+  const users = graph.nodes.filter(({ inputs }) => inputs.includes(name));
+  const only = users.length === 1 && LEFT_OUT.has(users[0]!.op) ? users[0]!.outputs[0] : undefined;
+  return only === undefined ? [name] : [name, ...aliases({ graph }, only)];
+}
+
+/** One program that propagates relevance by the rules assigned. */
+export function relevancePass({
+  key,
+  assignment,
+  initial,
+}: {
+  key: string;
+  assignment: Assignment;
+  initial: 'value' | 'one';
+}): OnePass {
+  return {
+    key,
+    passes: passesOf(assignment.composite.convolution),
+    write: (context) => writeRelevance(context, assignment, initial),
+    certify: ({ start, ...outputs }, attributions) => certificateOf(start!.data, outputs, attributions),
+  };
+}
+
+/** What the rule of the convolutions takes, which is nearly all of the time. */
+function passesOf(rule: LrpRule): OnePass['passes'] {
+  if (rule.rule === 'pass') return { forwards: 1, backwards: 0 };
+  const terms = sharesOf(rule, true).reduce((count, share) => count + share.terms.length, 0);
+  return { forwards: rule.rule === 'epsilon' ? 1 : 1 + terms, backwards: terms };
+}
+
+function writeRelevance(context: PassContext, assignment: Assignment, initial: 'value' | 'one'): Written {
+  const { g, model, x, target, of, layer } = context;
+  const applied = model(x);
+  const wrt = layer === undefined ? x : applied.value(layer);
+  const root = rootOf(applied, of);
+  const output = explained(g, applied, target, of);
+  const slope = gradient(g, { of: output, wrt: [root] })[0]!;
+  const start = initial === 'one' ? slope : g.mul(root, slope);
+  const total = initial === 'one' ? perImage(g, start) : output;
+  const { relevance, lost } = propagate(g, { x, root, wrt, initial: start, assignment });
+  const atStart = initial === 'value' && !isLinear(of) ? [[headName(of), lossAt(g, output, start)] as const] : [];
+  const losses = [...atStart, ...[...lost].map(([name, value]) => [outsideProgram(name), value] as const)];
+  return {
+    attributions: relevance,
+    output,
+    others: { start: total, ...Object.fromEntries(losses.map(([name, value]) => [`${LOST}${name}`, value])) },
+  };
+}
+
+/** Before the names of nodes, among the outputs of a program. */
+const LOST = 'lost/';
+
+/** The value that relevance starts from: the logits, or the layer of a unit. */
+const rootOf = (applied: AppliedModel, of: Explained): Value =>
+  typeof of === 'object' && 'unit' in of ? applied.value(parseUnit(of.unit).layer) : applied.logits;
+
+/** Whether gradient × input of the logits adds up to what is explained. */
+const isLinear = (of: Explained): boolean => typeof of !== 'string' || of === 'logit' || of === 'margin';
+
+const headName = (of: Explained): string => (typeof of === 'string' ? of : 'explained');
+
+const lossAt = (g: GraphBuilder, output: Value, start: Value): Value => g.sub(output, perImage(g, start));
+
+function certificateOf(
+  start: ArrayLike<number>,
+  outputs: Readonly<Record<string, Tensor>>,
+  attributions: Tensor,
+): Certificate {
+  const losses = Object.entries(outputs).flatMap(([name, { data }]) =>
+    name.startsWith(LOST) ? [{ node: name.slice(LOST.length), data }] : [],
+  );
+  const lost = Array.from({ length: start.length }, (_, i) =>
+    losses
+      .map(({ node, data }): LostRelevance => ({ node, share: data[i] === 0 ? 0 : data[i]! / start[i]! }))
+      .filter(({ share }) => share !== 0)
+      .sort((a, b) => Math.abs(b.share) - Math.abs(a.share)),
+  );
+  return { completeness: completenessOf(attributions, start), lost };
+}

@@ -1,0 +1,160 @@
+/** @file The backward pass of relevance: `gradient` with other rules, and an account of what was lost on the way. */
+import { type GraphBuilder, gradient, type Node, type Rule, type Value } from 'onnx-grad';
+import { UsageError } from '../../errors.ts';
+import type { Composite } from './composites.ts';
+import { findLayers, isConvolution, type Layer, type Network } from './network.ts';
+import type { LrpRule } from './rules.ts';
+import { throughLayer } from './through-layer.ts';
+import { pass, throughNode } from './through-node.ts';
+
+export interface Assignment {
+  readonly composite: Composite;
+  /** By ONNX operator type; before the composite. */
+  readonly operators: Readonly<Record<string, LrpRule>>;
+  /** By the value that a node computes; before everything else. */
+  readonly nodes: ReadonlyMap<string, NamedRule>;
+}
+
+/** A rule that was asked for by a name. */
+export interface NamedRule {
+  readonly name: string;
+  readonly rule: LrpRule;
+}
+
+interface Relevance {
+  readonly relevance: Value;
+  /** What arrived at a node less what it passed on, [N], by the first value that the node computes. */
+  readonly lost: ReadonlyMap<string, Value>;
+}
+
+/** Writes the relevance of `wrt` from that of `root`; `x` is the image, from which both depend. */
+export function propagate(
+  g: GraphBuilder,
+  { x, root, wrt, initial, assignment }: { x: Value; root: Value; wrt: Value; initial: Value; assignment: Assignment },
+): Relevance {
+  const network = findLayers(g, x, root);
+  const nonNegative = nonNegativeIn(g);
+  const accounts = new Map<string, { arrived: Value[]; passed: Value[] }>();
+  const unused = new Set([...assignment.nodes.values()].map(({ name }) => name));
+  const audited =
+    (rule: Rule): Rule =>
+    (context) => {
+      const { node, dys } = context;
+      const account = { arrived: dys.filter((dy) => dy !== undefined), passed: [] as Value[] };
+      accounts.set(node.outputs[0]!, account);
+      return rule(context).map(
+        (thunk) =>
+          thunk &&
+          (() => {
+            const part = thunk();
+            account.passed.push(part);
+            return part;
+          }),
+      );
+    };
+  const ruleAt = (node: Node): Rule | undefined => {
+    const layer = network.layers.get(node);
+    const named = [node, ...(layer?.after ?? [])]
+      .map(({ outputs }) => assignment.nodes.get(outputs[0]!))
+      .find((rule) => rule !== undefined);
+    if (named !== undefined) unused.delete(named.name);
+    const given = named?.rule ?? assignment.operators[node.op];
+    if (layer) {
+      const chosen = given ?? ruleOfLayer(assignment.composite, network, layer);
+      if (chosen.rule === 'pass') return pass(node, network.dependent);
+      return audited((context) => {
+        const thunk = () => throughLayer(context, layer, chosen, context.dy, nonNegative);
+        return context.inputs.map((_, i) => (i === layer.input ? thunk : undefined));
+      });
+    }
+    if (network.merged.has(node)) return pass(node, network.dependent);
+    const found = throughNode(g, node, network.dependent, given ?? assignment.composite.other);
+    return found && (found.lossy ? audited(found.rule) : found.rule);
+  };
+  const [relevance] = gradient(g, { of: root, wrt: [wrt], cotangent: initial, rules: ruleAt });
+  if (unused.size > 0)
+    throw new UsageError(
+      `${[...unused].map((name) => `'${name}'`).join(', ')} got a rule, but no relevance passes there`,
+    );
+  return { relevance: relevance!, lost: lossesOf(g, accounts) };
+}
+
+function ruleOfLayer(composite: Composite, { first, last }: Network, layer: Layer): LrpRule {
+  const end = (first.has(layer) ? composite.first : undefined) ?? (last.has(layer) ? composite.last : undefined);
+  return end ?? (isConvolution(layer) ? composite.convolution : composite.dense);
+}
+
+function lossesOf(
+  g: GraphBuilder,
+  accounts: ReadonlyMap<string, { arrived: readonly Value[]; passed: readonly Value[] }>,
+): Map<string, Value> {
+  // Whatever the result does not need was not written after all.
+  const written = new Set(g.graph.nodes.flatMap(({ outputs }) => outputs));
+  const losses = new Map<string, Value>();
+  for (const [name, { arrived, passed }] of accounts) {
+    if ([...arrived, ...passed].some((value) => !written.has(value.name)) || passed.length === 0) continue;
+    const sums = (values: readonly Value[]) => g.sum(values.map((value) => perImage(g, value)));
+    losses.set(name, g.sub(sums(arrived), sums(passed)));
+  }
+  return losses;
+}
+
+/** The sum of each image's values, [N]. */
+export const perImage = (g: GraphBuilder, value: Value): Value =>
+  g.reduceSum(
+    value,
+    value.shape.flatMap((_, axis) => (axis === 0 ? [] : [axis])),
+  );
+
+/** Operators whose output is never negative, and those that keep a sign. */
+const NON_NEGATIVE: ReadonlySet<string> = new Set([
+  'Relu',
+  'Sigmoid',
+  'HardSigmoid',
+  'Softmax',
+  'Softplus',
+  'Abs',
+  'Exp',
+]);
+const SIGN_KEEPING: ReadonlySet<string> = new Set([
+  'MaxPool',
+  'AveragePool',
+  'GlobalAveragePool',
+  'GlobalMaxPool',
+  'ReduceMean',
+  'ReduceSum',
+  'ReduceMax',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'Identity',
+  'Concat',
+  'Slice',
+  'Split',
+  'Add',
+]);
+
+/** Whether a value can be seen never to be negative: rules that tell signs apart then take half the work. */
+function nonNegativeIn(g: GraphBuilder): (value: Value) => boolean {
+  const known = new Map<string, boolean>();
+  const isNonNegative = (name: string): boolean => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    const node = g.has(name) ? g.producer(g.value(name)) : undefined;
+    const least = node?.op === 'Clip' && node.inputs[1] ? g.value(node.inputs[1]).constant?.data[0] : undefined;
+    const result =
+      node !== undefined &&
+      (NON_NEGATIVE.has(node.op) ||
+        (typeof least === 'number' && least >= 0) ||
+        (SIGN_KEEPING.has(node.op) && signedInputs(node).every(isNonNegative)));
+    known.set(name, result);
+    return result;
+  };
+  return ({ name }) => isNonNegative(name);
+}
+
+/** Inputs that are values, not shapes, axes or lengths. */
+const signedInputs = ({ op, inputs }: Node): string[] =>
+  op === 'Add' || op === 'Concat' ? inputs : inputs.slice(0, 1);
