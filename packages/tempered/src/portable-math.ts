@@ -46,3 +46,18 @@ export function log(x: number): number {
   for (let n = 23; n >= 1; n -= 2) sum = sum * square + 1 / n;
   return exponent * Math.LN2 + 2 * z * sum;
 }
+
+/** The nth root of a number of 0 or more, n from 2. Relative error below 1e-14. */
+export function root(x: number, n: number): number {
+  if (x === 0) return 0;
+  // Newton's steps fall from above to the root, until rounding stops them.
+  let previous = Number.POSITIVE_INFINITY;
+  let guess = Math.max(1, x);
+  while (guess < previous) {
+    previous = guess;
+    let power = 1;
+    for (let i = 1; i < n; i++) power *= guess;
+    guess = ((n - 1) * guess + x / power) / n;
+  }
+  return previous;
+}
