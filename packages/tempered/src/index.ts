@@ -116,15 +116,18 @@ export { layerCam } from './attribution/cam/layer-cam.ts';
 export type { Resizing } from './attribution/cam/resizing.ts';
 export { scoreCam } from './attribution/cam/score-cam.ts';
 export { xGradCam } from './attribution/cam/xgrad-cam.ts';
+export { conductance, neuronConductance } from './attribution/conductance.ts';
 export { type DeepLiftRule, deepLift } from './attribution/deep-lift.ts';
 export { deepShap } from './attribution/deep-shap.ts';
 export { excitationBackprop } from './attribution/excitation-backprop.ts';
+export { expectedGradients, gradientShap } from './attribution/expected-gradients.ts';
 export type { Explained } from './attribution/explained.ts';
 export type { Certificate, Completeness, Cost, LostRelevance } from './attribution/explanation.ts';
 export { gradientTimesInput, plainGradient } from './attribution/gradient.ts';
 export { deconvnet, guidedBackprop } from './attribution/guided-backprop.ts';
 export { guidedGradCam } from './attribution/guided-grad-cam.ts';
 export { integratedGradients } from './attribution/integrated-gradients.ts';
+export { internalInfluence } from './attribution/internal-influence.ts';
 export {
   type Composite,
   epsilonAlpha2Beta1,
@@ -157,6 +160,7 @@ export { occlusion } from './attribution/perturbation/occlusion.ts';
 export { type RiseNormalisation, rise } from './attribution/perturbation/rise.ts';
 export { shapleySampling } from './attribution/perturbation/shapley-sampling.ts';
 export { type Segmentation, type SuperpixelOptions, superpixels } from './attribution/perturbation/superpixels.ts';
+export { type AttributionPreset, attributionPresets } from './attribution/presets.ts';
 export type { QuadratureRule } from './attribution/quadrature.ts';
 export { type SmoothGradOptions, smoothGrad, smoothGradSquared, varGrad } from './attribution/smoothgrad.ts';
 export { type Augmentation, augment } from './data/augment.ts';

@@ -16,15 +16,28 @@ import { type HiResCam, hiResCamPass } from './cam/hires-cam.ts';
 import { type LayerCam, layerCamPass } from './cam/layer-cam.ts';
 import { explainScoreCam, type ScoreCam } from './cam/score-cam.ts';
 import { type XGradCam, xGradCamPass } from './cam/xgrad-cam.ts';
+import {
+  type Conductance,
+  explainConductance,
+  explainNeuronConductance,
+  type NeuronConductance,
+} from './conductance.ts';
 import { type DeepLift, explainDeepLift } from './deep-lift.ts';
 import { type DeepShap, explainDeepShap } from './deep-shap.ts';
 import { type ExcitationBackprop, excitationBackpropPass } from './excitation-backprop.ts';
+import {
+  type ExpectedGradients,
+  explainExpectedGradients,
+  explainGradientShap,
+  type GradientShap,
+} from './expected-gradients.ts';
 import type { Explained } from './explained.ts';
 import type { Cost, Explain, Explanation, Methods, Task } from './explanation.ts';
 import { type Gradient, type GradientTimesInput, gradientPass, gradientTimesInputPass } from './gradient.ts';
 import { type Deconvnet, type GuidedBackprop, rectifiedPass } from './guided-backprop.ts';
 import { type GuidedGradCam, guidedGradCamPass } from './guided-grad-cam.ts';
 import { explainIntegratedGradients, type IntegratedGradients } from './integrated-gradients.ts';
+import { explainInternalInfluence, type InternalInfluence } from './internal-influence.ts';
 import { resolveLayer } from './layer.ts';
 import { type Lrp, lrpPass } from './lrp/lrp.ts';
 import { explainInOnePass, type OnePass } from './one-pass.ts';
@@ -53,6 +66,11 @@ export type AttributionMethod =
   | SmoothGrad
   | SmoothGradSquared
   | VarGrad
+  | ExpectedGradients
+  | GradientShap
+  | Conductance
+  | NeuronConductance
+  | InternalInfluence
   | Activation
   | DeepLift
   | DeepShap
@@ -90,6 +108,11 @@ const kinds: { readonly [Name in AttributionMethod['name']]: Kind<Named<Name>> }
   smoothgrad: { explain: explainSmoothGrad },
   'smoothgrad-squared': { explain: explainSmoothGradSquared },
   vargrad: { explain: explainVarGrad },
+  'expected-gradients': { explain: explainExpectedGradients },
+  'gradient-shap': { explain: explainGradientShap },
+  conductance: { explain: explainConductance },
+  'neuron-conductance': { explain: explainNeuronConductance },
+  'internal-influence': { explain: explainInternalInfluence },
   activation: { pass: activationPass },
   'deep-lift': { explain: explainDeepLift },
   'deep-shap': { explain: explainDeepShap },

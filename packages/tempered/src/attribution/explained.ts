@@ -50,20 +50,23 @@ export function keyOfExplained(of: Explained): string {
   return 'minus' in of ? 'logit' : `unit ${of.unit}`;
 }
 
-function writeUnit(g: GraphBuilder, applied: AppliedModel, { layer, channel, position }: Unit): Value {
-  const value = applied.value(layer);
-  const [batch = 0, channels = 1, ...spatial] = value.shape;
+function writeUnit(g: GraphBuilder, applied: AppliedModel, unit: Unit): Value {
+  return g.reduceMean(elementsOf(g, applied.value(unit.layer), unit), [1]);
+}
+
+/** The elements of a unit in its layer's values, or in their gradient: [N, positions]. */
+export function elementsOf(g: GraphBuilder, values: Value, { layer, channel, position }: Unit): Value {
+  const [batch = 0, channels = 1, ...spatial] = values.shape;
   const indices = [channel, ...(position ?? [])];
-  const fits = indices.every((index, axis) => index < (value.shape[axis + 1] ?? 0));
+  const fits = indices.every((index, axis) => index < (values.shape[axis + 1] ?? 0));
   if (!fits || (position && position.length !== spatial.length))
     throw new UsageError(
       `there is no unit '${[layer, ...indices].join(':')}': the layer has shape [${[channels, ...spatial].join(', ')}]`,
     );
-  const chosen = g.slice(value, {
+  const chosen = g.slice(values, {
     starts: indices,
     ends: indices.map((index) => index + 1),
     axes: indices.map((_, axis) => axis + 1),
   });
-  const rows = g.reshape(chosen, [batch, chosen.shape.reduce((size, length) => size * length, 1) / batch]);
-  return g.reduceMean(rows, [1]);
+  return g.reshape(chosen, [batch, chosen.shape.reduce((size, length) => size * length, 1) / batch]);
 }
