@@ -9,7 +9,8 @@ const known = new WeakMap<ModelDescription, string>();
 
 /**
  * The last feature map [N, C, H, W] before the head takes its space away, by pooling over all of it, by flattening it,
- * or by a convolution or pooling to one position: what the nodes that do so read. Of several, the last in the file.
+ * or by a convolution or pooling to one position: what the nodes that do so read. Of several, the last in the file; where
+ * branches of one map end at once, that map.
  *
  * @returns its name in the ONNX file
  * @throws UsageError for a network without one: of dense layers alone, or of tokens
@@ -33,18 +34,33 @@ function findFeatureMap(model: ModelDescription): string {
     const node = g.producer(value);
     for (const name of node?.inputs ?? []) {
       if (!dependent.has(name) || seen.has(name)) continue;
-      seen.add(name);
       const input = g.value(name);
       if (convolved.has(name) && isFeatureMap(g, input, node!)) found.add(name);
-      else if (!hasSpace(input) || keepsPositions(node!, input, value)) waiting.push(name);
+      else if (!hasSpace(input) || keepsPositions(node!, input, value) || collapses(node!, input, value)) {
+        seen.add(name);
+        waiting.push(name);
+      }
     }
   }
-  const last = g.graph.nodes.flatMap(({ outputs }) => outputs).findLast((name) => found.has(name));
-  if (last === undefined)
+  const layer = chosen(
+    g,
+    g.graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => found.has(name)),
+  );
+  if (layer === undefined)
     throw new UsageError(
-      `'${model.name}' has no feature map that could be weighed by itself: its scores are not computed from the last map [N, channels, height, width] of a convolutional network; name a layer of that shape`,
+      `'${model.name}' has no last feature map [N, channels, height, width] that its scores are computed from, as convolutional networks have: name the layer whose channels are to be weighed`,
     );
-  return last;
+  return layer;
+}
+
+/** The last of several in graph order; of those of its size the first, where the others are computed from it. */
+function chosen(g: GraphBuilder, found: readonly string[]): string | undefined {
+  const last = found.at(-1);
+  if (last === undefined) return undefined;
+  const sizeOf = (name: string) => g.value(name).shape.slice(2).join();
+  const [first, ...others] = found.filter((name) => sizeOf(name) === sizeOf(last));
+  const below = valuesFrom(g, ({ inputs }) => inputs.includes(first!));
+  return others.every((name) => below.has(name)) ? first : last;
 }
 
 /** What the nodes that `starts` accepts compute, and everything that is computed from it. */
@@ -58,7 +74,7 @@ function valuesFrom(g: GraphBuilder, starts: (node: Node) => boolean): Set<strin
 
 /** More than one position: of an image, or tokens. */
 const hasSpace = ({ shape }: Value): boolean =>
-  shape.length === 4 ? shape[2]! * shape[3]! > 1 : shape.length > 2 && shape[1]! > 1;
+  shape.length > 3 ? shape.at(-1)! * shape.at(-2)! > 1 : shape.length === 3 && shape[1]! > 1;
 
 /** Operators whose input and output have their channels at axis 1. */
 const CHANNELS_FIRST: ReadonlySet<string> = new Set([
@@ -101,6 +117,10 @@ const keepsPositions = (node: Node, input: Value, output: Value): boolean =>
   input.shape.length === 4 &&
   !MIXING.has(node.op) &&
   (node.op === 'Transpose' || node.op === 'Concat' || input.shape.join() === output.shape.join());
+
+/** Whether a node takes the space of a map away whose channels are not at axis 1: the same map may be found before it. */
+const collapses = ({ op }: Node, input: Value, output: Value): boolean =>
+  input.shape.length === 4 && !hasSpace(output) && (op === 'Flatten' || op === 'Reshape' || op.startsWith('Reduce'));
 
 const permutationOf = ({ attributes }: Node): string =>
   attributes.perm?.kind === 'ints' ? Array.from(attributes.perm.value, Number).join() : '';

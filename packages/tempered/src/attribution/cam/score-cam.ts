@@ -10,6 +10,7 @@ import { type Baseline, baselineDraws, baselinesOf } from '../baseline.ts';
 import { explained, keyOfExplained } from '../explained.ts';
 import type { Explain, Task } from '../explanation.ts';
 import { mapImages } from '../one-pass.ts';
+import { taskRows } from '../task-rows.ts';
 import { acrossChannels, finished, type MapOptions, weighedLayer } from './activation-map.ts';
 import { resized } from './resizing.ts';
 
@@ -40,7 +41,7 @@ export const scoreCam = ({
 } = {}): ScoreCam => ({ name: 'score-cam', relu, resize, weighting, baseline });
 
 export const explainScoreCam: Explain<ScoreCam> = async (task, method) => {
-  const { classifier, images, batchSize, imageNumbers } = task;
+  const { classifier, images, batchSize } = task;
   if (baselineDraws(method.baseline) !== 1)
     throw new UsageError('Score-CAM masks towards one baseline an image: an average of several is none');
   const layer = weighedLayer(task);
@@ -49,14 +50,7 @@ export const explainScoreCam: Explain<ScoreCam> = async (task, method) => {
   const parts: ExplainedBlock[] = [];
   // Block by block: the features of all images may be far larger than the images.
   for (const { start, end } of chunks(count, batchSize, classifier.description).chunks) {
-    const block: Task = {
-      ...task,
-      images: rows(images, start, end),
-      targets: task.targets.subarray(start, end),
-      targetRows: rows(task.targetRows, start, end),
-      imageNumbers: Array.from({ length: end - start }, (_, i) => imageNumbers[start + i]!),
-      onProgress: undefined,
-    };
+    const block = { ...taskRows(task, start, end), onProgress: undefined };
     parts.push(
       await explainBlock(block, rows(baselines, start, end), method, layer, (done, channels) =>
         task.onProgress?.({ stage: method.name, done: start * channels + done, total: count * channels }),
