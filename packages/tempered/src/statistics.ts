@@ -42,6 +42,26 @@ export interface MeanEstimate extends Interval {
  * @throws RangeError for an empty sample, or a confidence outside (0, 1)
  */
 export function estimateMean(values: ArrayLike<number>, confidence = 0.95): MeanEstimate {
+  return meanWithin(values, normalQuantile(1 - tailOf(confidence)));
+}
+
+/**
+ * The mean of a few values with its standard error and Student's t interval, exact for normal values.
+ *
+ * @throws RangeError for an empty sample, or a confidence outside (0, 1)
+ * @example
+ * estimateMeanOfFew([1, 2, 3]); // 2 ± 2.484
+ */
+export function estimateMeanOfFew(values: ArrayLike<number>, confidence = 0.95): MeanEstimate {
+  const tail = tailOf(confidence);
+  const freedom = values.length - 1;
+  // t² / (t² + n − 1) of Student's t has a beta distribution.
+  const share = freedom > 0 ? betaQuantile(1 - 2 * tail, 0.5, freedom / 2) : 0;
+  return meanWithin(values, Math.sqrt((freedom * share) / (1 - share)));
+}
+
+/** The interval reaches as many standard errors to both sides. */
+function meanWithin(values: ArrayLike<number>, errors: number): MeanEstimate {
   const count = values.length;
   if (count === 0) throw new RangeError('A mean needs at least one value');
   let sum = 0;
@@ -50,7 +70,7 @@ export function estimateMean(values: ArrayLike<number>, confidence = 0.95): Mean
   let squares = 0;
   for (let i = 0; i < count; i++) squares += (values[i]! - mean) ** 2;
   const standardError = count > 1 ? Math.sqrt(squares / (count - 1) / count) : 0;
-  const reach = standardError * normalQuantile(1 - tailOf(confidence));
+  const reach = standardError * errors;
   return { mean, standardError, lower: mean - reach, upper: mean + reach };
 }
 

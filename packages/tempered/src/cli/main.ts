@@ -10,6 +10,7 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
+import { roarCommand } from './roar.ts';
 import { sneakCommand } from './sneak.ts';
 import { stabilityCommand } from './stability.ts';
 import { studyCommand } from './study.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   universalCommand,
   explainCommand,
   stabilityCommand,
+  roarCommand,
   sneakCommand,
   vaeGanCommand,
   differentiateCommand,

@@ -1,14 +1,13 @@
 /** @file The options of `tempered train`, and how they override a configuration file. */
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { DataError, fileReason, UsageError } from '../errors.ts';
 import { architectures } from '../models/architectures/index.ts';
+import { isSettings, readSettings, type Settings } from './configuration-file.ts';
 import {
   type CommonOptions,
+  MORE_OPTIONS,
   nonNegative,
   noteIgnored,
   positiveInteger,
-  TRAIN_OPTIONS,
   wholeNumber,
   withCommonOptions,
 } from './options.ts';
@@ -39,7 +38,7 @@ export function withTrainFlags(command: Command): Command {
     .addOption(choice('--norm <NAME>', 'of the attack', ['linf', 'l2', 'l1']).default('linf'))
     .option('--epsilon <E>', 'radius of the attack in pixel units (default: 8/255)', nonNegative)
     .requiredOption('--out <DIR>', 'run folder: model.onnx, metrics.csv, TensorBoard events')
-    .optionsGroup(TRAIN_OPTIONS)
+    .optionsGroup(MORE_OPTIONS)
     .option('--data-dir <DIR>', 'folder with the data files (default: the cache)')
     .option('--count <N>', 'the first N training images (default: all)', positiveInteger)
     .option('--size <N>', 'pixels along each side, for folders of pictures', positiveInteger)
@@ -56,8 +55,6 @@ export function withTrainFlags(command: Command): Command {
     .option('--validation <N>', 'training images kept apart to choose the best epoch', wholeNumber);
   return withCommonOptions(command);
 }
-
-type Settings = Record<string, unknown>;
 
 /** Where an option goes in a configuration: a setting, or one inside another. */
 const PLACES: Readonly<Record<string, readonly [string] | readonly [string, string]>> = {
@@ -92,25 +89,6 @@ export async function configurationFrom(file: string | undefined, command: Comma
   overrideMethod(settings, command, isGiven);
   return parseConfiguration(configurationSchema, settings, file);
 }
-
-async function readSettings(file: string): Promise<Settings> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new DataError(`the configuration ${file} cannot be read: ${fileReason(error)}`, { cause: error });
-  }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (isSettings(value)) return value;
-  } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${error instanceof Error ? error.message : error}`, { cause: error });
-  }
-  throw new UsageError(`${file} must hold an object: { "method": "adversarial", ... }`);
-}
-
-const isSettings = (value: unknown): value is Settings =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The settings of a variant that may be given by its name alone. A new name keeps none of the old one's settings. */
 function variantOf(value: unknown, name: unknown = undefined): Settings {

@@ -10,7 +10,11 @@
 export function percentile(values: ArrayLike<number>, rank: number): number {
   if (values.length === 0) throw new RangeError('A percentile needs at least one value.');
   if (!(rank >= 0 && rank <= 100)) throw new RangeError(`A percentile lies between 0 and 100, not at ${rank}.`);
-  const sorted = Float64Array.from(values).sort();
+  return percentileOfSorted(Float64Array.from(values).sort(), rank);
+}
+
+/** As `percentile`, of values that are in ascending order already; the rank is not checked. */
+export function percentileOfSorted(sorted: ArrayLike<number>, rank: number): number {
   const position = (rank / 100) * (sorted.length - 1);
   const below = Math.floor(position);
   const above = Math.min(below + 1, sorted.length - 1);

@@ -4,14 +4,14 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --paper: #fffefc; --ink: #1f2226; --quiet: #5d636b; --faint: #9aa0a8; --rule: #e4e4e0; --wash: #f5f4f0;
-  --standard: #b02e66; --robust: #007d72; --wrong: #a3341f;
+  --standard: #b02e66; --robust: #007d72; --wrong: #a3341f; --l2: #2b5fb0; --linf: #a85a10;
   --serif: Charter, 'Bitstream Charter', 'Sitka Text', Cambria, Georgia, 'Liberation Serif', serif;
   --sans: Inter, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', 'Liberation Sans', Arial, sans-serif;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16181b; --ink: #e6e4df; --quiet: #a3a8ae; --faint: #747a82; --rule: #2e3237; --wash: #1e2125;
-    --standard: #f0719f; --robust: #3fc7b5; --wrong: #f0917c;
+    --standard: #f0719f; --robust: #3fc7b5; --wrong: #f0917c; --l2: #86aef2; --linf: #e6a15f;
   }
 }
 * { box-sizing: border-box; }
@@ -99,7 +99,7 @@ footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule);
   th, td { padding-left: 14px; } td.interval, th.interval { padding-left: 6px; font-size: 12px; } table { font-size: 13.5px; }
 }
 @media print {
-  :root { --paper: #fff; --ink: #000; --quiet: #444; --faint: #888; --rule: #ccc; --wash: #fff; --standard: #b02e66; --robust: #007d72; color-scheme: light; }
+  :root { --paper: #fff; --ink: #000; --quiet: #444; --faint: #888; --rule: #ccc; --wash: #fff; --standard: #b02e66; --robust: #007d72; --l2: #2b5fb0; --linf: #a85a10; color-scheme: light; }
   body { font-size: 10.5pt; } main { display: block; padding: 0; }
   h2 { margin-top: 28pt; break-after: avoid; } figure, .example, tr, .walk { break-inside: avoid; }
   img, .colorbar .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -33,7 +33,7 @@ export async function trainEpoch(
   { epoch, step, adversary, previous }: EpochParts,
 ): Promise<Pick<EpochRecord, 'loss' | 'trainingAccuracy' | 'learningRate'>> {
   const { runtime, dataset, batchSize, epochs, method, schedule = cosine(), learningRate = 0.05 } = options;
-  const { seed = 0, signal, onProgress } = options;
+  const { shuffle = true, seed = 0, signal, onProgress } = options;
   const stepsPerEpoch = Math.floor(dataset.count / batchSize);
   const replays = method.replays?.count ?? 1;
   let batch = 0;
@@ -41,7 +41,8 @@ export async function trainEpoch(
   let correct = 0;
   let rate = learningRate;
   const started = performance.now();
-  for (const indices of batches(dataset, { batchSize, shuffle: createRandom(seed, 'order', epoch), dropLast: true })) {
+  const order = shuffle ? createRandom(seed, 'order', epoch) : undefined;
+  for (const indices of batches(dataset, { batchSize, shuffle: order, dropLast: true })) {
     signal?.throwIfAborted();
     const chosen = dataset.batch(indices);
     const images = options.augmentation

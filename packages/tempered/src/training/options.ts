@@ -33,6 +33,8 @@ export interface TrainOptions extends Work {
   epochs: number;
   /** Default 100; a last batch that is not full is left out. */
   batchSize?: number;
+  /** Default true: in another order in every epoch. Otherwise in file order, the same in all, as in Kim et al. 2019. */
+  shuffle?: boolean;
   /** Order of the images, augmentation and random starts. Default 0. */
   seed?: number;
   augmentation?: Augmentation;

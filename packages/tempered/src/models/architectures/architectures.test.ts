@@ -30,6 +30,7 @@ interface Expected {
 
 const EXPECTED: Record<ArchitectureName, Expected> = {
   'small-cnn': { input: [3, 32, 32], parameters: 784 + 8_224 + 18_496 + 409_700 + 1_010 },
+  'strided-cnn': { input: [3, 32, 32], parameters: 448 + 4_640 + 18_496 + 10_250 },
   // Madry et al.'s network, counted by hand.
   'mnist-cnn': { input: [1, 28, 28], parameters: 832 + 51_264 + 3_212_288 + 10_250 },
   'mnist-tutorial-cnn': { input: [1, 28, 28], parameters: 832 + 51_264 + 3_212_288 + 10_250 },

@@ -12,12 +12,14 @@ import { mnistCnn, mnistTutorialCnn } from './mnist-cnn.ts';
 import { mnistCnnOnePool } from './mnist-cnn-one-pool.ts';
 import { resnet18, resnet50 } from './resnet.ts';
 import { smallCnn } from './small-cnn.ts';
+import { stridedCnn } from './strided-cnn.ts';
 
 /** Writes a network applied to `x`, [1, C, H, W], and returns its logits, [1, classes]. */
 export type Architecture = (net: Network, x: Value, classes: number) => Value;
 
 export const architectures = {
   'small-cnn': smallCnn,
+  'strided-cnn': stridedCnn,
   'mnist-cnn': mnistCnn,
   'mnist-tutorial-cnn': mnistTutorialCnn,
   'mnist-cnn-one-pool': mnistCnnOnePool,

@@ -1,0 +1,106 @@
+/** @file Test images occluded by the maps of the standard and the strongest models, for the report. */
+import { type Dataset, subset } from '../../data/dataset.ts';
+import { MODES, replacedIn } from '../../evaluation/roar/bands.ts';
+import { occluded } from '../../evaluation/roar/occlusion.ts';
+import { renderAttribution, renderImage } from '../../image/render.ts';
+import { ROAR_NORMS, type RoarMethod, type RoarResult, type RoarSample } from '../../report/roar-result.ts';
+import { savePicture } from '../../report/save-picture.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import type { RoarContext } from './context.ts';
+import { attributionsOf, type Chooser, readBands } from './maps.ts';
+import { modelPlans, withModel } from './models.ts';
+
+type Samples = RoarResult['samples'];
+
+/** Draws the first test image of each of a few classes: as it is, its maps, and what is left of it. */
+export async function makeSamples(
+  context: RoarContext & { readonly fill: readonly number[] },
+  runtime: Runtime,
+): Promise<Samples> {
+  const { configuration, sets } = context;
+  const method = configuration.methods.at(-1)!;
+  const protocol = configuration.protocols.at(-1)!;
+  const chosen = firstOfClasses(sets.test, configuration.sampleCount);
+  const { images, labels } = sets.test.batch(chosen);
+  const rows: { model: string; method: Chooser }[] = [
+    ...shownModels(context).map((model) => ({ model, method })),
+    ...(protocol === 'repaired' ? [{ model: 'random', method: 'random' as const }] : []),
+  ];
+  const drawn: RoarSample['rows'][number][][] = chosen.map(() => []);
+  for (const { model, method: chooser } of rows) {
+    const maps = chooser === 'random' ? undefined : await mapsOf(context, model, chooser, runtime, chosen);
+    const views = await occludedViews(context, { model, method: chooser, protocol }, chosen);
+    chosen.forEach((_, index) => {
+      drawn[index]!.push({ model, ...(maps && { map: maps[index]! }), occluded: views[index]! });
+    });
+  }
+  const samples: RoarSample[] = [];
+  for (const [index, label] of labels.entries()) {
+    const image = await savePicture(context.run, `sample-${index + 1}`, renderImage(images, { index }));
+    samples.push({ label: sets.test.classes[label]!, image, rows: drawn[index]! });
+  }
+  return { method, protocol, images: samples };
+}
+
+/** The standard model and, of the first loss, the strongest of each norm. */
+function shownModels({ configuration }: RoarContext): string[] {
+  const plans = modelPlans(configuration);
+  const strongest = ROAR_NORMS.flatMap(
+    (norm) =>
+      plans.findLast(({ attack }) => attack?.norm === norm && attack.loss === configuration.losses[0])?.name ?? [],
+  );
+  return ['standard', ...strongest];
+}
+
+function firstOfClasses(dataset: Dataset, count: number): number[] {
+  const { labels } = dataset.batch(Uint32Array.from({ length: Math.min(dataset.count, 200) }, (_, i) => i));
+  return [...labels.keys()].filter((i) => labels.indexOf(labels[i]!) === i).slice(0, count);
+}
+
+async function mapsOf(
+  context: RoarContext,
+  model: string,
+  method: RoarMethod,
+  runtime: Runtime,
+  chosen: readonly number[],
+): Promise<string[]> {
+  const { images } = context.sets.test.batch(chosen);
+  const maps = await withModel(context, model, runtime, (classifier) => attributionsOf(classifier, images, context));
+  const tensor = { shape: images.shape, data: maps[method] };
+  const pictures: string[] = [];
+  for (const index of chosen.keys()) {
+    const { bitmap } = renderAttribution(tensor, { index, kind: 'magnitude' });
+    pictures.push(await savePicture(context.run, `sample-${index + 1}-${model}-map`, bitmap));
+  }
+  return pictures;
+}
+
+/** By image, what ROAR and KAR leave of it at a low, a middle and a high percentile. */
+async function occludedViews(
+  context: RoarContext & { readonly fill: readonly number[] },
+  which: Parameters<typeof readBands>[1],
+  chosen: readonly number[],
+): Promise<RoarSample['rows'][number]['occluded'][number][][]> {
+  const { run, configuration, sets, fill } = context;
+  const { percentiles } = configuration;
+  const { test } = await readBands(context, which);
+  const size = test.length / sets.test.count;
+  const bands = new Uint8Array(chosen.length * size);
+  chosen.forEach((number, row) => {
+    bands.set(test.subarray(number * size, (number + 1) * size), row * size);
+  });
+  const shown = [...new Set([0, percentiles.length >> 1, percentiles.length - 1])];
+  const views: RoarSample['rows'][number]['occluded'][number][][] = chosen.map(() => []);
+  for (const mode of MODES) {
+    for (const at of shown) {
+      const percentile = percentiles[at]!;
+      const left = occluded(subset(sets.test, chosen), replacedIn(bands, mode, at), fill);
+      const { images } = left.batch([...chosen.keys()]);
+      for (const index of chosen.keys()) {
+        const name = `sample-${index + 1}-${which.model}-${mode}-${percentile}`;
+        views[index]!.push({ mode, percentile, picture: await savePicture(run, name, renderImage(images, { index })) });
+      }
+    }
+  }
+  return views;
+}
