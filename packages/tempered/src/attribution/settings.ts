@@ -1,5 +1,6 @@
 /** @file Things made from a name and settings, as command lines write them: `ig:steps=20,baseline=white`. */
 import { UsageError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
 
 /** How the value of a setting is read. */
 export interface Setting<T> {
@@ -19,15 +20,19 @@ export interface Entry<Made> {
   /** Other names for it. */
   readonly aliases: readonly string[];
   readonly settings: Settings;
-  /** Makes it from settings as they are written. */
-  make(texts: Readonly<Record<string, string>>): Made;
+  /**
+   * Makes it from settings as they are written.
+   *
+   * @param background images [N, ...] for what compares with a set of them
+   */
+  make(texts: Readonly<Record<string, string>>, background?: Tensor): Made;
 }
 
 interface EntryOptions<Made, S extends Settings> {
   summary: string;
   aliases?: readonly string[];
   settings?: S;
-  make(values: ValuesOf<S>): Made;
+  make(values: ValuesOf<S>, background?: Tensor): Made;
 }
 
 /**
@@ -43,12 +48,12 @@ export function entry<Made, const S extends Settings>(options: EntryOptions<Made
     summary,
     aliases,
     settings,
-    make: (texts) => {
+    make: (texts, background) => {
       const values = Object.entries(texts).map(
         ([name, text]) => [name, readSetting(settings[name], name, text)] as const,
       );
       // Each value was read by the setting of its name.
-      return make(Object.fromEntries(values) as ValuesOf<S>);
+      return make(Object.fromEntries(values) as ValuesOf<S>, background);
     },
   };
 }
@@ -86,6 +91,9 @@ export const oneOf = <const Names extends readonly string[]>(...names: Names): S
   values: names.join('|'),
   read: (text) => names.find((name) => name === text),
 });
+
+/** Any text, such as the name of a unit. */
+export const anyText: Setting<string> = { values: 'text', read: (text) => (text === '' ? undefined : text) };
 
 export const yesOrNo: Setting<boolean> = {
   values: 'yes|no',

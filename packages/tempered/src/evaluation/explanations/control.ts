@@ -113,14 +113,23 @@ const plants: Readonly<Record<ControlKind, (pictures: Pictures) => Promise<reado
       { ...GIVEN, name: 'the inverse mask', attributions: mapped(masks, (value) => 1 - value) },
     ];
   },
-  async slope(pictures) {
-    const { attributions } = await attribute(pictures.classifier, {
-      ...asked(pictures),
-      method: plainGradient(),
+  // The same, in the unit of the output.
+  async shares(pictures) {
+    const [output, atBlack] = [await outputs(pictures), await outputs(pictures, zeros(pictures.images.shape))];
+    const differences = output.map((value, n) => value - atBlack[n]!);
+    return (await plants.object(pictures)).map((plant) => {
+      const sums = rowSums(plant.attributions, (value) => value);
+      return { ...plant, attributions: scaledRows(plant.attributions, (n) => differences[n]! / sums[n]!) };
     });
+  },
+  async slope(pictures) {
+    const { attributions } = await attribute(pictures.classifier, { ...asked(pictures), method: plainGradient() });
+    const random = drawn(pictures, attributions.shape, 'normal');
+    const [wanted, found] = [attributions, random].map((maps) => rowSums(maps, (value) => value ** 2));
+    const asSteep = scaledRows(random, (n) => Math.sqrt(wanted![n]! / found![n]!));
     return [
       { ...SLOPES, name: 'the gradient', attributions },
-      { ...SLOPES, name: 'a random map', attributions: drawn(pictures, attributions.shape, 'normal') },
+      { ...SLOPES, name: 'a random map', attributions: asSteep },
       { ...SLOPES, name: 'the gradient reversed', attributions: mapped(attributions, (value) => -value) },
     ];
   },
@@ -148,7 +157,11 @@ const plants: Readonly<Record<ControlKind, (pictures: Pictures) => Promise<reado
         ...GIVEN,
         ...promised,
         name: 'a random map of such a sum',
-        attributions: randomSums(pictures, attributions, promised.completeness),
+        // A sum of as many normal numbers is as large as the difference.
+        attributions: scaledRows(
+          drawn(pictures, attributions.shape, 'normal'),
+          (n) => Math.abs(promised.completeness[n]!.difference) / Math.sqrt(sizeOf(attributions.shape.slice(1))),
+        ),
       },
       { ...GIVEN, ...promised, name: 'their negative', attributions: mapped(attributions, (value) => -value) },
     ];
@@ -198,11 +211,16 @@ function drawn(
   return result;
 }
 
-/** Normal maps whose sums are as large as those that are promised. */
-function randomSums(pictures: Pictures, { shape }: Tensor, promised: NonNullable<MeasureTask['completeness']>): Tensor {
-  const result = drawn(pictures, shape, 'normal');
+/** What is explained, at the pictures or at others in their place. */
+const outputs = async (pictures: Pictures, images = pictures.images): Promise<Float32Array> =>
+  (await attribute(pictures.classifier, { ...asked(pictures), images, method: plainGradient() })).output;
+
+const rowSums = (maps: Tensor, of: (value: number) => number): Float64Array =>
+  Float64Array.from({ length: maps.shape[0]! }, (_, n) =>
+    rows(maps, n, n + 1).data.reduce((sum, value) => sum + of(value), 0),
+  );
+
+function scaledRows({ shape, data }: Tensor, factor: (row: number) => number): Tensor {
   const size = sizeOf(shape.slice(1));
-  for (let i = 0; i < result.data.length; i++)
-    result.data[i]! *= Math.abs(promised[Math.floor(i / size)]!.difference) / Math.sqrt(size);
-  return result;
+  return { shape, data: data.map((value, i) => value * factor(Math.floor(i / size))) };
 }

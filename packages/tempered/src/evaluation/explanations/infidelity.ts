@@ -199,7 +199,7 @@ export const infidelityKind: MeasureKind<Infidelity> = {
   over: 'mean',
   needs: [],
   // A mask says nothing of the direction in which noise pushes.
-  control: ({ perturbation }) => (perturbation === 'square' ? 'object' : 'slope'),
+  control: ({ perturbation }) => (perturbation === 'square' ? 'shares' : 'slope'),
   protocol: ({ perturbation, samples, sigma, scaling, relative, of }) =>
     `E[(Iᵀ Φ − (f(x) − f(x − I)))²]${relative ? ' / E[(f(x) − f(x − I))²]' : ''} over ${samples} ${perturbation === 'square' ? 'squares turned black, sides up to 10/28 of the image' : `draws of normal noise, σ ${sigma}`}; f is the ${of} of the class, ${SCALING_IN_WORDS[scaling]} (Yeh et al. 2019)`,
 };

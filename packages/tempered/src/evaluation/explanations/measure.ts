@@ -30,7 +30,7 @@ export interface MeasureTask extends Work, MapReading {
 export type Need = 'masks' | 'completeness' | 'explain';
 
 /** What planted maps the control of a measure compares; see `control.ts`. */
-export type ControlKind = 'object' | 'slope' | 'concentration' | 'completeness' | 'stability';
+export type ControlKind = 'object' | 'shares' | 'slope' | 'concentration' | 'completeness' | 'stability';
 
 /** A measure: how it is taken, and what its number means. */
 export interface MeasureKind<Measure> {

@@ -30,7 +30,10 @@ export interface PixelFlippingOptions {
   step?: number;
   /** Share of the image that is flipped in the end. Default 1. */
   until?: number;
-  /** Default `uniform`, as Samek et al. have it; one draw an image, the same for every method. */
+  /**
+   * Default `mean`. Samek et al. flip to `uniform` noise (here one draw an image, the same for every method), which on
+   * `shapes` does as much harm beside the object as on it: the control finds it unfit.
+   */
   fill?: Fill;
   /** Default: probability. */
   of?: Watched;
@@ -46,7 +49,7 @@ export function pixelFlipping({
   region = 1,
   step = 0.04,
   until = 1,
-  fill = 'uniform',
+  fill = 'mean',
   of = 'probability',
 }: PixelFlippingOptions = {}): PixelFlipping {
   checkStep(step);
