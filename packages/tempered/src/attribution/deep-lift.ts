@@ -1,16 +1,20 @@
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import { UsageError } from '../errors.ts';
 import type { ProgramContext } from '../models/classifier.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Baseline } from './baseline.ts';
 import { Copies } from './deep-lift-copies.ts';
+import { RevealCancel } from './deep-lift-reveal-cancel.ts';
 import { rescaleRules } from './deep-lift-rules.ts';
 import { type Explained, explained } from './explained.ts';
 import { completenessOf, type Explain } from './explanation.ts';
 import { explainInOnePass, type OnePass } from './one-pass.ts';
 import { overBaselines } from './over-baselines.ts';
 
+const RULES = ['rescale', 'reveal-cancel', 'reveal-cancel-on-dense'] as const;
+
 /** How a difference goes back through an activation. */
-export type DeepLiftRule = 'rescale' | 'reveal-cancel' | 'rescale on conv, reveal-cancel on dense';
+export type DeepLiftRule = (typeof RULES)[number];
 
 export interface DeepLift {
   readonly name: 'deep-lift';
@@ -43,8 +47,8 @@ export const deepLift = ({
   local = false,
 }: {
   /**
-   * Default rescale. `'rescale on conv, reveal-cancel on dense'` is the default of kundajelab/deeplift for genomics: an
-   * activation goes by the last layer with weights before it.
+   * Default rescale. `'reveal-cancel-on-dense'`, with rescale after convolutions, is the default of kundajelab/deeplift for
+   * genomics; an activation goes by the last layer with weights before it.
    */
   rule?: DeepLiftRule;
   /** Default black (zeros). Of several baselines, the mean of the attributions. */
@@ -89,7 +93,8 @@ export interface DeepLiftProblem {
 
 /** Writes the multipliers of images or layer and their products with the difference from the baseline, [batch, ...]. */
 export function writeDeepLift({ g, model }: ProgramContext, problem: DeepLiftProblem) {
-  const { x, baseline, target, of, layer } = problem;
+  const { x, baseline, target, of, layer, rule } = problem;
+  if (!RULES.includes(rule)) throw new UsageError(`DeepLIFT has no rule '${rule}': there are ${RULES.join(', ')}`);
   const [end, start] = [x, baseline].map((input) => (layer === undefined ? input : model(input).value(layer))) as [
     Value,
     Value,
@@ -100,6 +105,12 @@ export function writeDeepLift({ g, model }: ProgramContext, problem: DeepLiftPro
     () => value(end),
     () => value(start),
   );
-  const [multipliers] = gradient(g, { of: output, wrt: [end], rules: rescaleRules(copies) });
-  return { multipliers: multipliers!, contributions: g.mul(multipliers!, g.sub(end, start)), output, baseOutput };
+  const outputs = { output, baseOutput };
+  if (rule === 'rescale') {
+    const [multipliers] = gradient(g, { of: output, wrt: [end], rules: rescaleRules(copies) });
+    return { multipliers: multipliers!, contributions: g.mul(multipliers!, g.sub(end, start)), ...outputs };
+  }
+  const revealCancel = new RevealCancel(g, copies, rule === 'reveal-cancel');
+  const [multipliers] = gradient(g, { of: output, wrt: [end], rules: (node) => revealCancel.rules(node) });
+  return { ...revealCancel.result(end, multipliers!), ...outputs };
 }
