@@ -69,7 +69,7 @@ const isSetting = (name: string): name is keyof typeof readers => Object.hasOwn(
 const camelCase = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** `pgd` or `pgd:steps=40,step-size=1/255`; several after each other, apart by spaces. */
-function attackSpecs(text: string, before: AttackSpec[] = []): AttackSpec[] {
+export function attackSpecs(text: string, before: AttackSpec[] = []): AttackSpec[] {
   return [...before, ...text.trim().split(/\s+/).map(attackSpec)];
 }
 

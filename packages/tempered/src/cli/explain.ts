@@ -1,26 +1,46 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Attribution, type AttributionMethod, attribute } from '../attribution/attribute.ts';
-import type { Baseline } from '../attribution/baseline.ts';
-import { EXPLAINED, type Explained } from '../attribution/explained.ts';
-import { gradientTimesInput, plainGradient } from '../attribution/gradient.ts';
-import { integratedGradients } from '../attribution/integrated-gradients.ts';
-import { smoothGrad } from '../attribution/smoothgrad.ts';
+import { basename } from 'node:path';
+import { Command, Option } from 'commander';
+import { type Attack, isMinimal, normOf, perturb } from '../attacks/attack.ts';
+import { attribute } from '../attribution/attribute.ts';
+import { EXPLAINED, type Explained as ExplainedOutput } from '../attribution/explained.ts';
+import type { Split } from '../data/node/load.ts';
 import { writeNpy } from '../data/npy.ts';
 import { UsageError } from '../errors.ts';
 import { arrangeGrid, type Bitmap, upscale } from '../image/bitmap.ts';
-import { encodePng } from '../image/node/encode.ts';
-import { type AttributionPicture, renderAttribution, renderOverlay } from '../image/render.ts';
+import { encodePng, rasterise } from '../image/node/encode.ts';
+import { renderAttribution, renderOverlay } from '../image/render.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
-import { figure } from '../report/format.ts';
-import { sizeOf, type Tensor } from '../tensor.ts';
-import { readInput, readTensor } from './input.ts';
+import { argmaxRows, predictLogits, softmaxRows } from '../models/predict.ts';
+import { checkLabels } from '../optimize/optimize-input.ts';
+import {
+  attributionFigure,
+  drawnMaps,
+  type SharedScale,
+  type ShownCondition,
+  shortNames,
+  shownImages,
+} from '../report/attribution-figure.ts';
+import { epsilon as formatEpsilon, list, norm } from '../report/format.ts';
+import { drawPictureTable } from '../report/picture-table.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { rows, type Tensor } from '../tensor.ts';
+import { attackSpecs, attacksFrom } from './attack-options.ts';
+import { type InputOptions, type Inputs, readInputs } from './explain-inputs.ts';
+import {
+  type ChosenMethod,
+  type MakeMethods,
+  type MethodOptions,
+  methodsFor,
+  withMethodOptions,
+} from './explain-methods.ts';
+import { type Explained, linesOf, recordOf } from './explain-result.ts';
 import {
   type CommonOptions,
+  MORE_OPTIONS,
   type ModelOptions,
   nonNegative,
   noteIgnored,
-  positiveInteger,
   readingOptions,
   wholeNumber,
   withCommonOptions,
@@ -28,175 +48,319 @@ import {
   withRuntime,
 } from './options.ts';
 import { report } from './output.ts';
-import { checkFile, checkFolder, writeOutput } from './output-folder.ts';
-import { runCommand } from './terminal.ts';
+import { checkFile, checkFolder, type OutputFiles, writeOutput } from './output-folder.ts';
+import { runCommand, type Terminal } from './terminal.ts';
 
-type MethodName = 'gradient' | 'gradient-times-input' | 'smoothgrad' | 'integrated-gradients';
-
-/** Names that users of other tools know, beside our own. */
-const METHOD_NAMES: Readonly<Record<string, MethodName>> = {
-  gradient: 'gradient',
-  'gradient-times-input': 'gradient-times-input',
-  'input-x-gradient': 'gradient-times-input',
-  smoothgrad: 'smoothgrad',
-  'integrated-gradients': 'integrated-gradients',
-  ig: 'integrated-gradients',
-};
-
-interface ExplainOptions extends CommonOptions, ModelOptions {
-  input: string;
-  method: MethodName;
+interface ExplainOptions extends CommonOptions, ModelOptions, InputOptions, MethodOptions {
+  split: Split;
   target?: number;
-  steps: number;
-  baseline: string;
-  samples: number;
-  sigma: number;
-  of: Extract<Explained, string>;
+  of: Extract<ExplainedOutput, string>;
+  layer?: string;
+  attack?: ReturnType<typeof attackSpecs>;
+  epsilon?: number;
+  scale: SharedScale;
+  overlay?: boolean;
+  percentile: number;
   out: string;
 }
 
-/** `tempered explain`: attributions of one model, written as numbers and as a picture. */
+/** `tempered explain`: attributions of models by methods, as numbers and as one figure. */
 export function explainCommand(): Command {
   const command = new Command('explain')
-    .summary('attribution of an image: which pixels count')
-    .description('write the attribution of an image: which pixels count for a class')
-    .argument('<MODEL.onnx>', 'ONNX classifier')
-    .requiredOption('--input <FILE>', 'an image, or a .npy array with a batch axis (any float range and rank)')
-    .option('--method <NAME>', `${[...new Set(Object.values(METHOD_NAMES))].join(', ')}`, methodName, 'gradient')
-    .option('--target <K>', 'class to explain (default: the predicted one)', wholeNumber)
+    .summary('attributions of images: which pixels count')
+    .description('write which pixels count for a class: several models, methods and images side by side')
+    .argument('<MODEL.onnx...>', 'ONNX classifiers')
+    .option('--input <FILE>', 'image or .npy array with a batch axis; may be repeated', repeated)
+    .option('--data <NAME>', 'or images of shapes, mnist, cifar10 ... or a FOLDER')
+    .option('--images <LIST>', 'of these numbers (default: 0,1,2,3)', numbersFrom0)
+    .option('--target <K>', 'class to explain (default: the label, or what the first model says)', wholeNumber)
     .addOption(new Option('--of <WHAT>', 'what of it').choices(EXPLAINED).default('logit'))
-    .option('--steps <M>', 'integrated gradients: points on the path', positiveInteger, 50)
-    .option('--baseline <B>', 'integrated gradients: black, white, mean or a .npy file', 'black')
-    .option('--samples <N>', 'SmoothGrad: noisy copies', positiveInteger, 50)
-    .option('--sigma <S>', "SmoothGrad: noise, as a share of the input's range", nonNegative, 0.15)
-    .requiredOption('--out <DIR>', 'folder for attribution.npy, attribution.png and result.json');
-  return withCommonOptions(withModelOptions(command)).action(
-    (path: string, options: ExplainOptions, command: Command) =>
+    .option('--attack <SPEC>', 'explain the images after an attack too, such as pgd:steps=40', attackSpecs)
+    .option('--epsilon <E>', 'its radius in pixel units, such as 8/255', nonNegative)
+    .addOption(
+      new Option('--scale <NAME>', 'maps that share a scale').choices(['own', 'image', 'method']).default('own'),
+    )
+    .option('--overlay', 'draw maps over the grey image')
+    .option('--percentile <P>', 'of |a| with the strongest colour; sparse maps: 99.9', nonNegative, 99)
+    .requiredOption('--out <DIR>', 'folder for figure.png, figure.svg, arrays and result.json');
+  withMethodOptions(command)
+    .option('--layer <NAME>', 'value or node whose elements get the attributions')
+    .option('--data-dir <DIR>', 'folder with the data files')
+    .addOption(new Option('--split <NAME>', 'which images').choices(['train', 'test', 'all']).default('test'));
+  return withCommonOptions(withModelOptions(command.optionsGroup(MORE_OPTIONS))).action(
+    (paths: string[], options: ExplainOptions, command: Command) =>
       runCommand(async (terminal) => {
-        noteIgnored(command, unusedBy(options.method), `with --method ${options.method}`);
+        if (options.data === undefined) noteIgnored(command, ['images', 'dataDir', 'split'], 'without --data');
+        if (options.attack === undefined) noteIgnored(command, ['epsilon'], 'without --attack');
+        if (options.percentile > 100)
+          throw new UsageError(`--percentile must be 100 or less, not ${options.percentile}`);
         await checkFolder(options.out);
         await checkFile(options.json);
-        const method = await methodFrom(options);
-        const { attribution, images, classifier } = await withRuntime(options, async (runtime) => {
-          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
-          const images = await readInput(options.input, classifier);
-          const { signal, onProgress } = terminal;
-          const { target, of, seed } = options;
-          return {
-            attribution: await attribute(classifier, { images, method, target, of, seed, signal, onProgress }),
-            images,
-            classifier,
-          };
-        });
-        const maps = attribution.attributions;
-        const { bitmap, clips } = draw(maps);
-        const result = resultOf(path, options, attribution, classifier, clips);
-        await writeOutput(options.out, {
-          'attribution.npy': writeNpy({ shape: images.shape, data: maps.data }),
-          'attribution.png': await encodePng(bitmap),
-          ...(isImage(images) && { 'overlay.png': await encodePng(draw(maps, images).bitmap) }),
-          'result.json': `${JSON.stringify(result, undefined, 2)}\n`,
-        });
-        await report(terminal, options, result, [...linesOf(result), `Written to ${options.out}`]);
+        const makeMethods = await methodsFor(command, options);
+        const attack = attackFor(command, options);
+        const run = await withRuntime(options, (runtime) =>
+          explainAll(runtime, paths, { makeMethods, attack }, options, terminal),
+        );
+        const { files, result, lines } = await present(run, { attack, paths }, options);
+        await writeOutput(options.out, files);
+        await report(terminal, options, result, [...lines, `Written to ${options.out}`]);
       }),
   );
 }
 
-function methodName(text: string): MethodName {
-  const name = METHOD_NAMES[text.toLowerCase()];
-  if (name === undefined)
-    throw new InvalidArgumentError(`There is no method '${text}'; there are ${Object.keys(METHOD_NAMES).join(', ')}.`);
-  return name;
+const repeated = (text: string, before: string[] = []): string[] => [...before, text];
+
+const numbersFrom0 = (text: string): number[] => text.split(',').map((part) => wholeNumber(part.trim()));
+
+interface ChosenAttack {
+  /** As it was written. */
+  readonly text: string;
+  readonly attack: Attack;
+  readonly epsilon?: number;
 }
 
-async function methodFrom({ method, steps, baseline, samples, sigma }: ExplainOptions): Promise<AttributionMethod> {
-  switch (method) {
-    case 'gradient':
-      return plainGradient();
-    case 'gradient-times-input':
-      return gradientTimesInput();
-    case 'smoothgrad':
-      return smoothGrad({ samples, sigma });
-    case 'integrated-gradients':
-      return integratedGradients({ steps, baseline: await baselineFrom(baseline) });
+function attackFor(command: Command, { attack: specs, epsilon }: ExplainOptions): ChosenAttack | undefined {
+  if (specs === undefined) return undefined;
+  const [first, second] = Object.entries(attacksFrom(command, { attack: specs }));
+  if (second !== undefined) throw new UsageError('tempered explain runs one attack');
+  const [text, attack] = first!;
+  if (epsilon === undefined && !isMinimal(attack))
+    throw new UsageError(`--epsilon is missing: '${text}' searches within a radius`);
+  return { text, attack, ...(epsilon !== undefined && { epsilon }) };
+}
+
+interface ExplainedModel {
+  readonly path: string;
+  readonly name: string;
+  /** Clean, and attacked. */
+  readonly conditions: readonly (ShownCondition & { readonly explained: readonly Explained['attribution'][] })[];
+}
+
+interface Run {
+  readonly methods: readonly ChosenMethod[];
+  readonly inputs: Inputs;
+  readonly targets: Int32Array;
+  readonly models: readonly ExplainedModel[];
+}
+
+async function explainAll(
+  runtime: Runtime,
+  paths: readonly string[],
+  { makeMethods, attack }: { makeMethods: MakeMethods; attack: ChosenAttack | undefined },
+  options: ExplainOptions,
+  terminal: Terminal,
+): Promise<Run> {
+  const classifiers: Classifier[] = [];
+  for (const path of paths) classifiers.push(await loadClassifier(path, { ...readingOptions(options), runtime }));
+  const inputs = await readInputs(classifiers, options, terminal);
+  const methods = makeMethods(inputs.background);
+  const { images, labels } = inputs;
+  const [first] = classifiers;
+  const { target } = options;
+  if (target !== undefined) checkLabels(first!, [target]);
+  const count = images.shape[0]!;
+  const targets =
+    target === undefined
+      ? (labels ?? argmaxRows(await predictLogits(first!, images, { signal: terminal.signal })))
+      : new Int32Array(count).fill(target);
+  const names = namesOf(paths);
+  const models: ExplainedModel[] = [];
+  for (const [i, classifier] of classifiers.entries()) {
+    const conditions = [
+      await explainImages(classifier, images, { methods, inputs, targets, name: names[i]! }, options, terminal),
+    ];
+    if (attack !== undefined) {
+      const adversarial = await attacked(classifier, attack, inputs, options, terminal);
+      const task = { methods, inputs, targets, name: `${names[i]!}, attacked` };
+      conditions.push(await explainImages(classifier, adversarial, task, options, terminal));
+    }
+    models.push({ path: paths[i]!, name: names[i]!, conditions });
+    await classifier.release();
   }
+  return { methods, inputs, targets, models };
 }
 
-/** Options that a method does not look at. */
-const unusedBy = (method: MethodName): string[] => [
-  ...(method === 'smoothgrad' ? [] : ['samples', 'sigma']),
-  ...(method === 'integrated-gradients' ? [] : ['steps', 'baseline']),
-];
-
-async function baselineFrom(text: string): Promise<Baseline> {
-  if (text === 'black' || text === 'white' || text === 'mean') return text;
-  if (!text.toLowerCase().endsWith('.npy'))
-    throw new UsageError(`there is no baseline '${text}': take black, white, mean or a .npy file`);
-  return readTensor(text);
-}
-
-function resultOf(
-  path: string,
-  { input, method, of, seed }: ExplainOptions,
-  attribution: Attribution,
+async function attacked(
   classifier: Classifier,
-  clips: readonly number[],
-) {
+  { attack, epsilon }: ChosenAttack,
+  { images, labels, imageNumbers }: Inputs,
+  { seed }: ExplainOptions,
+  { signal, onProgress }: Terminal,
+): Promise<Tensor> {
+  const natural = labels ?? argmaxRows(await predictLogits(classifier, images, { signal }));
+  const task = { images, labels: natural, epsilon, seed, imageNumbers, signal, onProgress };
+  return (await perturb(classifier, attack, task)).adversarial;
+}
+
+async function explainImages(
+  classifier: Classifier,
+  images: Tensor,
+  {
+    methods,
+    inputs,
+    targets,
+    name,
+  }: { methods: readonly ChosenMethod[]; inputs: Inputs; targets: Int32Array; name: string },
+  { of, layer, seed }: ExplainOptions,
+  { signal, onProgress }: Terminal,
+): Promise<ExplainedModel['conditions'][number]> {
+  const logits = await predictLogits(classifier, images, { signal });
+  const [predicted, probabilities] = [argmaxRows(logits), softmaxRows(logits)];
+  const explained: Explained['attribution'][] = [];
+  for (const { method, text } of methods) {
+    explained.push(
+      await attribute(classifier, {
+        ...{ images, method, target: targets, of, layer, seed, imageNumbers: inputs.imageNumbers, signal },
+        onProgress: (progress) => onProgress({ ...progress, stage: `${name}, ${text}` }),
+      }),
+    );
+  }
   return {
-    model: path,
-    input,
-    method,
-    of,
-    seed,
-    shape: attribution.attributions.shape,
-    explanations: Array.from(attribution.targets, (target, i) => ({
-      target,
-      class: classifier.classes[target],
-      output: attribution.output[i],
-      ...(attribution.certificate?.completeness && { completeness: attribution.certificate.completeness[i] }),
-      clip: clips[i],
+    images,
+    predictions: Array.from(predicted, (k, i) => ({
+      label: inputs.classes[k]!,
+      probability: probabilities.data[i * inputs.classes.length + k]!,
     })),
-    picture: { percentile: PERCENTILE, drawn: clips.length },
+    maps: explained.map(({ attributions }) => attributions),
+    explained,
   };
 }
 
-function linesOf({ explanations, of }: ReturnType<typeof resultOf>): string[] {
-  return explanations.map(({ target, class: name, output, completeness }, i) => {
-    const error = completeness
-      ? `, completeness error ${figure(completeness.error)} (${(100 * completeness.relativeError).toFixed(2)}%)`
-      : '';
-    return `${i + 1}: ${of} of class ${target} (${name}) = ${figure(output!)}${error}`;
+/** Names of files without their ending; those of two files that share it get numbers. */
+function namesOf(paths: readonly string[]): string[] {
+  const names = paths.map((path) => basename(path, '.onnx'));
+  return names.map((name, i) => {
+    const place = names.slice(0, i + 1).filter((each) => each === name).length;
+    return names.filter((each) => each === name).length > 1 ? `${name}-${place}` : name;
   });
+}
+
+/** Images in a figure; those of larger batches are in the .npy files. */
+const DRAWN = 16;
+
+/** Files, result and lines for the terminal. */
+async function present(
+  { methods, inputs, targets, models }: Run,
+  { attack, paths }: { attack: ChosenAttack | undefined; paths: readonly string[] },
+  options: ExplainOptions,
+): Promise<{ files: OutputFiles; result: object; lines: string[] }> {
+  const { of, seed, input, data, split, percentile, scale, overlay } = options;
+  const drawn = Math.min(inputs.names.length, DRAWN);
+  const { table, readings } = attributionFigure({
+    ...{ scale, percentile, overlay },
+    title: `${list(methods.map(({ text }) => text))}${models.length > 1 ? '' : ` of ${models[0]!.name}`}`,
+    lines: linesAbove(models, attack, options),
+    models: models.map(({ name, conditions }) => ({
+      name,
+      conditions: conditions.map((each) => firstOf(each, drawn)),
+    })),
+    methods: methods.map(({ text, unit }) => ({ label: text, unit })),
+    images: inputs.names.slice(0, drawn).map((name, i) => ({
+      name,
+      explained: inputs.classes[targets[i]!]!,
+      ...(inputs.labels && { label: inputs.classes[inputs.labels[i]!]! }),
+    })),
+    ...(attack && { attack: attackText(attack) }),
+  });
+  const explained = models.flatMap(({ path, conditions }, m) =>
+    conditions.flatMap((condition, c) =>
+      condition.explained.map(
+        (attribution, k): Explained => ({
+          model: path,
+          method: methods[k]!,
+          attacked: c > 0,
+          attribution,
+          figures: readings[m]![c]![k]!,
+        }),
+      ),
+    ),
+  );
+  const context = { of, classes: inputs.classes, numbers: inputs.numbers };
+  const records = explained.map((each) => recordOf(each, context));
+  const isOnly = records.length === 1;
+  const source = data === undefined ? { input: input!.length === 1 ? input![0] : input } : { data, split };
+  const picture = { percentile, scale, drawn };
+  const result = isOnly
+    ? { ...records[0]!, ...source, seed, picture }
+    : {
+        ...{ models: paths, methods: methods.map(({ text }) => text), ...source, of, seed },
+        ...(attack && { attack: attack.attack, epsilon: attack.epsilon }),
+        explained: records,
+        picture,
+      };
+  const { svg, ...size } = await drawPictureTable(table, encodePng);
+  const files = {
+    ...(isOnly ? await singleFiles(models[0]!, drawn, percentile) : arraysOf(models, methods)),
+    'figure.png': await rasterise(svg, size),
+    'figure.svg': svg,
+    'result.json': `${JSON.stringify(result, undefined, 2)}\n`,
+  };
+  const named = records.map((record, i) => ({
+    ...record,
+    model: models.find(({ path }) => path === explained[i]!.model)!.name,
+  }));
+  return { files, result, lines: named.flatMap((record) => linesOf(record, isOnly)) };
+}
+
+function linesAbove(
+  models: readonly ExplainedModel[],
+  attack: ChosenAttack | undefined,
+  { data, split }: ExplainOptions,
+): string[] {
+  return [
+    ...(models.length > 1 ? [`Models: ${list(models.map(({ name }) => name))}.`] : []),
+    ...(data === undefined ? [] : [`Images of ${basename(data)}, ${split}.`]),
+    ...(attack ? [`Attacked: ${attackText(attack)}, each model on its own.`] : []),
+  ];
+}
+
+const attackText = ({ text, attack, epsilon }: ChosenAttack): string => {
+  const of = normOf(attack);
+  return epsilon === undefined
+    ? text
+    : `${text}, ε = ${formatEpsilon(epsilon)}${of === undefined ? '' : ` (${norm(of)})`}`;
+};
+
+function firstOf({ images, predictions, maps }: ShownCondition, count: number): ShownCondition {
+  return { images: rows(images, 0, count), predictions, maps: maps.map((map) => rows(map, 0, count)) };
+}
+
+const fileName = (text: string): string => text.replace(/[^\w.=-]+/g, '-');
+
+function arraysOf(models: readonly ExplainedModel[], methods: readonly ChosenMethod[]): OutputFiles {
+  const files: Record<string, Uint8Array> = {};
+  const names = shortNames(models.map(({ name }) => name));
+  for (const [m, { conditions }] of models.entries())
+    for (const [c, { images, maps }] of conditions.entries()) {
+      const suffix = c === 0 ? '' : '-attacked';
+      if (c > 0) files[`attacked-${fileName(names[m]!)}.npy`] = writeNpy(images);
+      for (const [k, map] of maps.entries())
+        files[`attribution-${fileName(`${names[m]!}-${methods[k]!.text}`)}${suffix}.npy`] = writeNpy(map);
+    }
+  return files;
 }
 
 const PICTURE_PIXELS = 448;
-/** Maps below each other in one picture; those of larger batches are in the .npy file. */
-const DRAWN = 16;
 const GAP = 8;
-const PERCENTILE = 99;
 
-const isImage = ({ shape: [, channels, ...size] }: Tensor): boolean =>
-  size.length === 2 && (channels === 1 || channels === 3);
-
-/** The maps of the batch one below the other, over their images if given; other than images, one row of cells an input. */
-function draw(attributions: Tensor, images?: Tensor): { bitmap: Bitmap; clips: number[] } {
-  const [count = 1, ...rest] = attributions.shape;
-  const [channels, height, width] = rest.length === 3 ? rest : [1, 1, sizeOf(rest)];
-  const shape = [count, channels!, height!, width!];
-  const maps = { shape, data: attributions.data };
-  const shown = images && { shape, data: toUnitRange(images.data) };
-  const pictures = Array.from({ length: Math.min(count, DRAWN) }, (_, index): AttributionPicture => {
-    const options = { index, percentile: PERCENTILE };
-    return shown ? renderOverlay(shown, maps, options) : renderAttribution(maps, options);
-  });
-  const factor = Math.max(1, Math.floor(PICTURE_PIXELS / Math.max(height!, width!)));
-  const cells = pictures.map(({ bitmap }) => [upscale(bitmap, factor)]);
-  return { bitmap: arrangeGrid(cells, { gap: GAP }), clips: pictures.map(({ clip }) => clip) };
-}
-
-/** Pixels in [0, 1] as they are; others, such as normalised ones, stretched to it, so that the object can be seen. */
-function toUnitRange(pixels: Float32Array): Float32Array {
-  const lowest = pixels.reduce((a, b) => Math.min(a, b), 0);
-  const highest = pixels.reduce((a, b) => Math.max(a, b), 1);
-  return lowest === 0 && highest === 1 ? pixels : pixels.map((value) => (value - lowest) / (highest - lowest));
+/** The numbers, and the bare maps of the batch one below the other, by themselves and over their images. */
+async function singleFiles({ conditions }: ExplainedModel, drawn: number, percentile: number): Promise<OutputFiles> {
+  const { maps } = conditions[0]!;
+  const first = firstOf(conditions[0]!, drawn);
+  const [map] = drawnMaps(first);
+  const shown = shownImages(first.images);
+  const [height, width] = map!.shape.slice(2) as [number, number];
+  const factor = Math.max(1, Math.floor(PICTURE_PIXELS / Math.max(height, width)));
+  const column = (draw: (index: number) => Bitmap): Promise<Uint8Array> =>
+    encodePng(
+      arrangeGrid(
+        Array.from({ length: drawn }, (_, index) => [upscale(draw(index), factor)]),
+        { gap: GAP },
+      ),
+    );
+  return {
+    'attribution.npy': writeNpy(maps[0]!),
+    'attribution.png': await column((index) => renderAttribution(map!, { index, percentile }).bitmap),
+    ...(shown && { 'overlay.png': await column((index) => renderOverlay(shown, map!, { index, percentile }).bitmap) }),
+  };
 }

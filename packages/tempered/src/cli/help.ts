@@ -1,7 +1,7 @@
 import { type Command, Help, type Option } from 'commander';
-import { ATTACK_OPTIONS, COMMON_OPTIONS, MODEL_OPTIONS, TRAIN_OPTIONS } from './options.ts';
+import { ATTACK_OPTIONS, COMMON_OPTIONS, MODEL_OPTIONS, MORE_OPTIONS } from './options.ts';
 
-const LISTED = [TRAIN_OPTIONS, ATTACK_OPTIONS, MODEL_OPTIONS, COMMON_OPTIONS];
+const LISTED = [MORE_OPTIONS, ATTACK_OPTIONS, MODEL_OPTIONS, COMMON_OPTIONS];
 
 /** Lays a command's help out so that it fits a screen of 80 columns and 34 rows. */
 export function compactHelp(command: Command): void {

@@ -63,7 +63,7 @@ export interface CommonOptions {
 
 /** Headings under which help only lists options, since `tempered --help` explains them once for all commands. */
 export const COMMON_OPTIONS = 'Common options:';
-export const TRAIN_OPTIONS = 'More options:';
+export const MORE_OPTIONS = 'More options:';
 export const MODEL_OPTIONS = 'Model options:';
 export const ATTACK_OPTIONS = 'Attack options (see tempered attacks):';
 

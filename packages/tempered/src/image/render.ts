@@ -1,6 +1,6 @@
 /** @file Images, perturbations and attributions as pictures. Pure functions that run anywhere. */
 
-import type { Tensor } from '../tensor.ts';
+import { sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { type Bitmap, createBitmap } from './bitmap.ts';
 import { type Colormap, colorOf, DIVERGING, SEQUENTIAL } from './colormap.ts';
 import { percentile } from './percentile.ts';
@@ -130,8 +130,64 @@ export function renderAttribution(attribution: Tensor, options: AttributionOptio
   return { bitmap: paint(width, height, (pixel) => colorOf(map, values[pixel]!)), clip, positiveShare };
 }
 
+/** Attributions with one channel, the sum over theirs: what is drawn. Other than [N, C, H, W] become a row of values. */
+export function sumChannels({ shape, data }: Tensor): Tensor {
+  const [count = 0, ...rest] = shape;
+  const [channels, height, width] = rest.length === 3 ? (rest as [number, number, number]) : [1, 1, sizeOf(rest)];
+  const result = zeros([count, 1, height, width]);
+  const area = height * width;
+  for (let n = 0; n < count; n++)
+    for (let i = 0; i < channels * area; i++) result.data[n * area + (i % area)]! += data[n * channels * area + i]!;
+  return result;
+}
+
 /**
- * The same colours over a pale grey copy of the image, as opaque as the attribution is strong.
+ * The figures of `renderAttribution` without the picture: to find a scale that several pictures can share.
+ *
+ * @example const clip = Math.max(...maps.map((map) => attributionScale(map).clip))
+ */
+export function attributionScale(
+  attribution: Tensor,
+  options: AttributionOptions = {},
+): Omit<AttributionPicture, 'bitmap'> {
+  const { clip, positiveShare } = scaleAttribution(attribution, options);
+  return { clip, positiveShare };
+}
+
+/**
+ * What sets two maps of an image apart as they are drawn: the second minus the first, channels summed, each over the
+ * value of its strongest colour, so that maps of networks with very different slopes can be compared.
+ *
+ * @returns [1, 1, H, W], in [−2, 2]
+ * @throws RangeError when the sizes differ
+ */
+export function attributionDifference(
+  first: Tensor,
+  second: Tensor,
+  options: { index?: number; clips: readonly [number, number]; kind?: AttributionOptions['kind'] },
+): Tensor {
+  const { clips, ...rest } = options;
+  const [a, b] = [
+    scaleAttribution(first, { ...rest, clip: clips[0] }),
+    scaleAttribution(second, { ...rest, clip: clips[1] }),
+  ];
+  if (a.width !== b.width || a.height !== b.height)
+    throw new RangeError(`The maps are ${a.width} × ${a.height} and ${b.width} × ${b.height} pixels.`);
+  return { shape: [1, 1, a.height, a.width], data: Float32Array.from(b.values, (value, i) => value - a.values[i]!) };
+}
+
+/** The colours of a map from its lower end to its upper one, for colour bars. */
+export function renderColorbar(
+  map: Colormap,
+  { width = 240, height = 1 }: { width?: number; height?: number } = {},
+): Bitmap {
+  const value = (x: number) => map.from + ((map.to - map.from) * x) / Math.max(1, width - 1);
+  return paint(width, height, (pixel) => colorOf(map, value(pixel % width)));
+}
+
+/**
+ * The attribution over a pale grey copy of the image, as opaque as it is strong. Magnitudes take the warm colours of
+ * signed maps: the brightest of their own would vanish on grey.
  *
  * @param image [N, C, H, W] or [C, H, W], of the same height and width
  * @throws RangeError when the sizes differ
@@ -141,7 +197,7 @@ export function renderOverlay(
   attribution: Tensor,
   options: AttributionOptions = {},
 ): AttributionPicture {
-  const { width, height, values, map, clip, positiveShare } = scaleAttribution(attribution, options);
+  const { width, height, values, clip, positiveShare } = scaleAttribution(attribution, options);
   const planes = planesOf(image, options.index ?? 0);
   if (planes.width !== width || planes.height !== height)
     throw new RangeError(
@@ -150,10 +206,10 @@ export function renderOverlay(
   const [red, green, blue] = colorPlanes(planes);
   const bitmap = paint(width, height, (pixel) => {
     const luma = 0.299 * red[pixel]! + 0.587 * green[pixel]! + 0.114 * blue[pixel]!;
-    // Grey between mid and white: dark enough to recognise the object, pale enough that both hues stand out.
-    const grey = 255 * (0.45 + 0.55 * luma);
+    // Pale grey to white: enough to recognise the object, and the darkest colours stand out even where it is black.
+    const grey = 255 * (0.68 + 0.32 * luma);
     const alpha = Math.abs(values[pixel]!);
-    const [r, g, b] = colorOf(map, Math.sign(values[pixel]!) || 1);
+    const [r, g, b] = colorOf(DIVERGING, Math.sign(values[pixel]!) || 1);
     return [grey + alpha * (r - grey), grey + alpha * (g - grey), grey + alpha * (b - grey)];
   });
   return { bitmap, clip, positiveShare };

@@ -16,6 +16,26 @@ export async function encodePng(bitmap: Bitmap): Promise<Uint8Array> {
     .toBuffer();
 }
 
+/** More pixels than this along a side are of no use, and some programs do not open them. */
+const LONGEST_SIDE = 8000;
+
+/**
+ * An SVG file as a PNG file, `scale` times as large as it says, less where that would be too large.
+ *
+ * @param size in pixels, as the SVG has it
+ */
+export async function rasterise(
+  svg: string,
+  size: { readonly width: number; readonly height: number },
+  scale = 2,
+): Promise<Uint8Array> {
+  const factor = Math.min(scale, LONGEST_SIDE / Math.max(size.width, size.height));
+  // 72 dots per inch draw it at its own size.
+  return sharp(new TextEncoder().encode(svg), { density: 72 * factor, unlimited: true })
+    .png({ compressionLevel: 9, palette: false })
+    .toBuffer();
+}
+
 export interface AnimationOptions {
   /** Milliseconds a frame: one number for all, or one for each. Default 80. */
   delay?: number | readonly number[];
