@@ -217,6 +217,12 @@ export {
   type Proportion,
   proportion,
 } from './evaluation/accuracy.ts';
+export {
+  type BoundTightness,
+  type BoundTightnessOptions,
+  boundTightness,
+  type TightnessPoint,
+} from './evaluation/bound-tightness.ts';
 export { diameter, isExhausted, radiusLadder } from './evaluation/curve.ts';
 export {
   type GradientAlignment,
@@ -268,6 +274,11 @@ export {
 export { findMasks, type Mask, type MaskSearch, surrogateFor } from './evaluation/honesty/masks.ts';
 export type { EvaluationRecord } from './evaluation/honesty/record.ts';
 export type { TrainingHistory } from './evaluation/honesty/training-checks.ts';
+export {
+  type DiscrepancyOptions,
+  type InterpretationDiscrepancy,
+  interpretationDiscrepancy,
+} from './evaluation/interpretation-discrepancy.ts';
 export {
   type AttackedImages,
   type AttackedPart,

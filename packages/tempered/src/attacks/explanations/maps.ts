@@ -1,5 +1,5 @@
 /** @file The interpretation maps that attacks on explanations change, written into a graph so that they can be differentiated. */
-import { gradient, type Value } from 'onnx-grad';
+import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
 import { UsageError } from '../../errors.ts';
 import { fixedBatch } from '../../models/batching.ts';
 import type { Classifier, ProgramContext } from '../../models/classifier.ts';
@@ -29,6 +29,8 @@ export interface WrittenMaps {
   readonly logits: Value;
   /** The map of the class that a one-hot row [N, K] selects, flattened: [N, positions]. */
   of(oneHot: Value): Value;
+  /** The maps of all classes, [N, K, positions]. */
+  all(): Value;
 }
 
 /** Images of one run of a program for `count` images: a path of points takes as many rows as it has points. */
@@ -73,13 +75,17 @@ function activationMaps(
   return {
     logits: applied.logits,
     of: (oneHot) => g.reduceSum(g.mul(flat, g.reshape(oneHot, [count, classes, 1])), [1]),
+    all: () => flat,
   };
 }
 
 function representation({ g, model }: ProgramContext, x: Value, head: ClassActivationHead): WrittenMaps {
   const applied = model(x);
   const pooled = g.op('ReduceMean', [applied.value(head.featureMap), g.integers([2, 3])], { keepdims: 0 });
-  return { logits: applied.logits, of: () => pooled };
+  const [count, classes] = applied.logits.shape as [number, number];
+  const size = pooled.shape[1]!;
+  const all = () => g.expand(g.reshape(pooled, [count, 1, size]), [count, classes, size]);
+  return { logits: applied.logits, of: () => pooled, all };
 }
 
 /** The points k/m · x of every image, m times N rows, of which the last N are the images themselves. */
@@ -88,13 +94,29 @@ function integratedGradients({ g, model }: ProgramContext, x: Value, steps: numb
   const points = Array.from({ length: steps }, (_, k) => g.scale(x, (k + 1) / steps));
   const path = g.op('Concat', points, { axis: 0 });
   const { logits } = model(path);
+  const classes = logits.shape[1]!;
+  const of = (oneHot: Value) => {
+    const selected = g.mul(logits, g.op('Concat', Array(steps).fill(oneHot), { axis: 0 }));
+    const [slope] = gradient(g, { of: g.reduceSum(selected, [1]), wrt: [path] });
+    const mean = g.reduceMean(g.reshape(slope!, [steps, ...x.shape]), [0]);
+    return g.reduceSum(g.reshape(g.mul(mean, x), [count, channels, sizeOf(space)]), [1]);
+  };
   return {
     logits: g.slice(logits, { axes: [0], starts: [count * (steps - 1)], ends: [count * steps] }),
-    of: (oneHot) => {
-      const selected = g.mul(logits, g.op('Concat', Array(steps).fill(oneHot), { axis: 0 }));
-      const [slope] = gradient(g, { of: g.reduceSum(selected, [1]), wrt: [path] });
-      const mean = g.reduceMean(g.reshape(slope!, [steps, ...x.shape]), [0]);
-      return g.reduceSum(g.reshape(g.mul(mean, x), [count, channels, sizeOf(space)]), [1]);
+    of,
+    all: () => {
+      const each = Array.from({ length: classes }, (_, k) => of(sameClass(g, k, [count, classes])));
+      return g.concat(
+        each.map((map) => g.unsqueeze(map, [1])),
+        1,
+      );
     },
   };
+}
+
+/** One class for every image, as one-hot rows [N, K]. */
+export function sameClass(g: GraphBuilder, k: number, [count, classes]: readonly [number, number]): Value {
+  const data = new Float32Array(count * classes);
+  for (let i = 0; i < count; i++) data[i * classes + k] = 1;
+  return g.tensor({ dtype: 'float32', shape: [count, classes], data });
 }

@@ -18,7 +18,7 @@ import { minimalEpsilon } from '../minimal-epsilon.ts';
 import { pgd } from '../pgd.ts';
 import { checkAmounts, checkCounts } from '../settings.ts';
 import { mapsAt } from './map-attack.ts';
-import { type MapKind, mapsOf, rowsFor, type WrittenMaps } from './maps.ts';
+import { type MapKind, mapsOf, rowsFor, sameClass, type WrittenMaps } from './maps.ts';
 
 /** JSON-serialisable. */
 export interface SneakingAttack {
@@ -309,7 +309,7 @@ function compileStep(classifier: Classifier, attack: SneakingAttack, batch: numb
     ) as [Value, Value, Value];
     const written = write(context, x);
     const hots = Array.from({ length: sets }, (_, k) =>
-      classes === 'all' ? classRow(g, k, target) : [target, aim][k]!,
+      classes === 'all' ? sameClass(g, k, target.shape as [number, number]) : [target, aim][k]!,
     );
     const distances = hots.map((hot, k) => {
       const clean = g.input(`clean_${k}`, 'float32', [batch, positions]);
@@ -338,11 +338,3 @@ function compileStep(classifier: Classifier, attack: SneakingAttack, batch: numb
 /** f_y − f_t. */
 const targetMargin = (g: GraphBuilder, { logits }: WrittenMaps, target: Value, aim: Value): Value =>
   g.reduceSum(g.mul(logits, g.sub(target, aim)), [1]);
-
-/** The same class for every image, as one-hot rows. */
-function classRow(g: GraphBuilder, k: number, like: Value): Value {
-  const [count, classes] = like.shape as [number, number];
-  const data = new Float32Array(count * classes);
-  for (let i = 0; i < count; i++) data[i * classes + k] = 1;
-  return g.tensor({ dtype: 'float32', shape: [count, classes], data });
-}
