@@ -1,7 +1,8 @@
+import { meanSlopesRefined, type Refined } from './adaptive.ts';
 import type { Baseline } from './baseline.ts';
-import { completeness, completenessOf, type Explain, type Task } from './explanation.ts';
+import { completenessOf, type Explain, type Task } from './explanation.ts';
 import { overBaselines } from './over-baselines.ts';
-import { integrate, integrateAdaptively, type Refined } from './path.ts';
+import { integrate } from './path.ts';
 import type { QuadratureRule } from './quadrature.ts';
 import { type Way, wayOf } from './way.ts';
 
@@ -36,12 +37,13 @@ export const integratedGradients = ({
 }: {
   /**
    * Default midpoint, which on piecewise linear networks is as exact as Gauss–Legendre with as many points. `'adaptive'`
-   * triples the midpoints until the relative completeness error is at most `tolerance`.
+   * starts with midpoints and adds points where the output bends, until the relative completeness error is at most
+   * `tolerance`.
    */
   rule?: QuadratureRule | 'adaptive';
   /** Gradients along the line, default 50; adaptive: at first, default 16. */
   steps?: number;
-  /** Adaptive: relative completeness error to reach. Default 1e-3. */
+  /** Adaptive: relative completeness error to reach, or the rounding of the outputs where that is more. Default 1e-3. */
   tolerance?: number;
   /** Adaptive: no image gets more points; its certificate then says how exact they are. Default 4000. */
   maxSteps?: number;
@@ -63,15 +65,17 @@ export const explainIntegratedGradients: Explain<IntegratedGradients> = (task, m
   overBaselines(task, method.baseline, async (task, baselines) => {
     const way = await wayOf(task, baselines);
     const { start, end, output, baseOutput } = way;
-    const differences = output.map((value, i) => value - baseOutput[i]!);
-    const { integrals, points, quadratureError } = await meanSlopes(task, way, differences, method);
+    const { integrals, points, quadratureError } = await meanSlopes(task, way, method);
     const shares = { shape: end.shape, data: end.data.map((x, k) => (x - start.data[k]!) * integrals.data[k]!) };
     return {
       attributions: method.local ? integrals : shares,
       output,
       baseOutput,
       certificate: {
-        completeness: completenessOf(shares, differences),
+        completeness: completenessOf(
+          shares,
+          output.map((value, i) => value - baseOutput[i]!),
+        ),
         points,
         ...(quadratureError && { quadratureError }),
       },
@@ -80,20 +84,20 @@ export const explainIntegratedGradients: Explain<IntegratedGradients> = (task, m
 
 async function meanSlopes(
   task: Task,
-  { slope, start, end }: Way,
-  differences: Float32Array,
+  way: Way,
   { rule, steps, tolerance, maxSteps }: IntegratedGradients,
 ): Promise<Omit<Refined, 'quadratureError'> & Partial<Refined>> {
-  if (rule !== 'adaptive')
-    return {
-      integrals: await integrate(task, slope, { rule, steps }),
-      points: new Array<number>(task.images.shape[0]!).fill(steps),
-    };
-  const size = start.data.length / start.shape[0]!;
-  const relativeError = (image: number, integral: Float64Array) => {
-    const base = image * size;
-    const sum = integral.reduce((sum, mean, k) => sum + mean * (end.data[base + k]! - start.data[base + k]!), 0);
-    return completeness(sum, differences[image]!).relativeError;
-  };
-  return integrateAdaptively(task, slope, { steps, tolerance, maxSteps, relativeError });
+  if (rule === 'adaptive') return meanSlopesRefined(task, way, { steps, maxSteps, tolerance });
+  const integrals = await integrate(
+    task,
+    {
+      key: `gradient of ${way.key}`,
+      stage: 'integrated-gradients',
+      passes: { forwards: 1, backwards: 1 },
+      images: way.images,
+      write: (context, inputs, { at }) => way.write(context, inputs, at).slope,
+    },
+    { rule, steps },
+  );
+  return { integrals, points: new Array<number>(task.images.shape[0]!).fill(steps) };
 }

@@ -28,8 +28,13 @@ export interface Points {
   /** Inputs of the program with one row an image; the program gets the row of its image at every point. */
   readonly images: Readonly<Record<string, Tensor>>;
   readonly points: Readonly<Record<string, PointInput>>;
-  /** Returns the sample of each point, [batch, ...]. */
-  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>): Value;
+  /** Returns the sample of each point, [batch, ...]; with `trace`, also what is traced, [batch, T]. */
+  write(
+    context: ProgramContext,
+    inputs: Readonly<Record<string, Value>>,
+  ): Value | { readonly sample: Value; readonly traced: Value };
+  /** Gets T numbers of every point. */
+  trace?(image: number, point: number, numbers: Float32Array): void;
   /** Central moments wanted beside the mean: 0, 1 (the variance) or 3 (up to the fourth). */
   readonly powers: 0 | 1 | 3;
   /** Weight of each point instead of 1 / count: the mean is then Σ weight · sample. Without further moments only. */
@@ -72,6 +77,7 @@ export async function overPoints(
     const next = plan.chunks[index + 1];
     if (next) feeds = prepare(rowsOf(next));
     const { fetched } = await running;
+    if (points.trace) traceRows(rowsOf(chunk), floats(fetched.traced!), plan.batch, points.trace);
     const parts = partsOf(rowsOf(chunk), fetched, points.powers);
     shape = fetched.mean!.shape.slice(1);
     for (const { image, part } of parts) {
@@ -167,7 +173,9 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
   const perPoint = Object.entries(points.points).map(
     ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape])] as const,
   );
-  const sample = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
+  const written = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
+  const sample = 'sample' in written ? written.sample : written;
+  if ('traced' in written) g.output(written.traced, 'traced');
   const [count, ...shape] = sample.shape;
   if (count !== batch)
     throw new UsageError(
@@ -196,6 +204,18 @@ function splitFinite(g: GraphBuilder, samples: Value): { finite: Value; astray: 
     finite: g.mask(usable, samples),
     astray: g.reduceMax(g.where(usable, g.constant(0), g.constant(1)), [1], true),
   };
+}
+
+function traceRows(
+  run: readonly Row[],
+  numbers: Float32Array,
+  batch: number,
+  trace: NonNullable<Points['trace']>,
+): void {
+  const size = numbers.length / batch;
+  run.forEach(({ image, point }, row) => {
+    trace(image, point, numbers.subarray(row * size, (row + 1) * size));
+  });
 }
 
 /** What a run adds to each of its images. */

@@ -41,15 +41,23 @@ export function estimateMeanSquare(moments: Moments): Estimate {
   );
 }
 
-/** The variance, over n − 1 or n; needs the moments up to the fourth. Its own variance: Cramér 1946, eq. 27.4.2. */
+/**
+ * The variance, over n − 1 or n; needs the moments up to the fourth. Its squared error is unbiased, by k-statistics (Kendall
+ * & Stuart, The advanced theory of statistics 1, §12.9–12.12); of fewer than four samples, as if they were normal.
+ */
 export function estimateVariance(moments: Moments, unbiased: boolean): Estimate {
   const { count: n, powers } = moments;
   const [second, , fourth] = powers;
-  const divisor = unbiased ? n - 1 : n;
+  const factor = unbiased ? 1 : (n - 1) / n;
   return estimated(
     moments,
-    (k) => second![k]! / divisor,
-    (k) => (fourth![k]! / n - ((n - 3) / (n - 1)) * (second![k]! / n) ** 2) / n,
+    (k) => (factor * second![k]!) / (n - 1),
+    (k) => {
+      const k2 = second![k]! / (n - 1);
+      const excess = n * (n + 1) * fourth![k]! - 3 * (n - 1) * second![k]! ** 2;
+      const k4 = n > 3 ? excess / ((n - 1) * (n - 2) * (n - 3)) : 0;
+      return (factor ** 2 * (2 * n * k2 ** 2 + (n - 1) * k4)) / (n * (n + 1));
+    },
   );
 }
 

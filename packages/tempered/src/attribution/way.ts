@@ -1,24 +1,27 @@
 /** @file The way that integrated gradients go: from a baseline to an image, or between the values of a layer at both. */
-import { gradient } from 'onnx-grad';
+import { gradient, type Value } from 'onnx-grad';
+import type { ProgramContext } from '../models/classifier.ts';
 import type { Tensor } from '../tensor.ts';
 import { layerValues, valuesAt } from './at-images.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
 import { mapImages } from './one-pass.ts';
-import { between, type Integrand } from './path.ts';
+import { between } from './path.ts';
 
 export interface Way {
   /** [N, ...] */
   readonly start: Tensor;
   readonly end: Tensor;
-  /** The gradient of what is explained at a place on the way. */
-  readonly slope: Integrand;
   /** What is explained, at the end and at the start, [N]. */
   readonly output: Float32Array;
   readonly baseOutput: Float32Array;
+  /** Names the programs that look at the way. */
+  readonly key: string;
+  /** Inputs with one row an image. */
+  readonly images: Readonly<Record<string, Tensor>>;
+  /** Writes what is explained at a place on the way, and its gradient there. */
+  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>, at: Value): { value: Value; slope: Value };
 }
-
-const SLOPE = { stage: 'integrated-gradients', passes: { forwards: 1, backwards: 1 } };
 
 export const wayOf = (task: Task, baselines: Tensor): Promise<Way> =>
   task.layer === undefined ? throughInputs(task, baselines) : throughLayer(task, baselines, task.layer);
@@ -28,17 +31,15 @@ async function throughInputs(task: Task, baselines: Tensor): Promise<Way> {
   return {
     start: baselines,
     end: images,
-    slope: {
-      ...SLOPE,
-      key: `gradient of ${keyOfExplained(of)} between images`,
-      images: { start: baselines, end: images, target: targetRows },
-      write: ({ g, model }, { start, end, target }, { at }) => {
-        const x = between(g, start!, end!, at);
-        return gradient(g, { of: explained(g, model(x), target!, of), wrt: [x] })[0]!;
-      },
-    },
     output: await valuesAt(task),
     baseOutput: await valuesAt(task, baselines),
+    key: `${keyOfExplained(of)} between images`,
+    images: { start: baselines, end: images, target: targetRows },
+    write: ({ g, model }, { start, end, target }, at) => {
+      const x = between(g, start!, end!, at);
+      const value = explained(g, model(x), target!, of);
+      return { value, slope: gradient(g, { of: value, wrt: [x] })[0]! };
+    },
   };
 }
 
@@ -60,16 +61,14 @@ async function throughLayer(task: Task, baselines: Tensor, layer: string): Promi
   return {
     start,
     end,
-    slope: {
-      ...SLOPE,
-      key: `gradient of ${keyOfExplained(of)} between values of ${layer}`,
-      images: { x: images, start, end, target: targetRows },
-      write: ({ g, model }, { x, start, end, target }, { at }) => {
-        const inner = between(g, start!, end!, at);
-        return gradient(g, { of: explained(g, model(x!, { [layer]: inner }), target!, of), wrt: [inner] })[0]!;
-      },
-    },
     output: await valuesAt(task),
     baseOutput: value!.data,
+    key: `${keyOfExplained(of)} between values of ${layer}`,
+    images: { x: images, start, end, target: targetRows },
+    write: ({ g, model }, { x, start, end, target }, at) => {
+      const inner = between(g, start!, end!, at);
+      const value = explained(g, model(x!, { [layer]: inner }), target!, of);
+      return { value, slope: gradient(g, { of: value, wrt: [inner] })[0]! };
+    },
   };
 }
