@@ -48,6 +48,7 @@ export function isNodeOnly(file) {
       'report/node-document.ts',
       'report/study-report.ts',
       'report/audit-report.ts',
+      'report/score-report.ts',
       'report/roar-report.ts',
       'report/save-picture.ts',
     ].includes(file)

@@ -106,7 +106,7 @@ const composite: Setting<Composite> = {
 };
 
 const features: Setting<Features> = {
-  values: 'pixels, elements, superpixels-N or squares-N',
+  values: 'pixels|elements|superpixels-N|squares-N',
   read: (text) => {
     if (text === 'pixels' || text === 'elements') return text;
     const [, kind, number] = /^(superpixels|squares)-([1-9]\d*)$/.exec(text) ?? [];

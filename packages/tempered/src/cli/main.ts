@@ -1,5 +1,5 @@
 /** @file The `tempered` command. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { versions } from '../runtime/node/versions.ts';
 import { attackCommand } from './attack.ts';
 import { attacksCommand } from './attacks.ts';
@@ -10,7 +10,9 @@ import { doctorCommand } from './doctor.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
+import { methodsCommand } from './methods.ts';
 import { roarCommand } from './roar.ts';
+import { scoreCommand } from './score.ts';
 import { sneakCommand } from './sneak.ts';
 import { stabilityCommand } from './stability.ts';
 import { studyCommand } from './study.ts';
@@ -29,6 +31,8 @@ const COMMANDS = [
   uarCommand,
   universalCommand,
   explainCommand,
+  methodsCommand,
+  scoreCommand,
   stabilityCommand,
   roarCommand,
   sneakCommand,
@@ -41,6 +45,9 @@ const COMMANDS = [
 const program = new Command('tempered')
   .description('A workbench for image classifiers: trains, attacks, explains and measures them.')
   .version(versions().tempered!)
+  // What the last line of the help says need not be said twice.
+  .helpCommand(false)
+  .addHelpOption(new Option('-h, --help').hideHelp())
   .addHelpText(
     'after',
     `
@@ -48,7 +55,6 @@ Common options:
   --json [FILE]          result as JSON, to FILE or to standard output
   --seed N               seed of everything random (default: 0)
   --device, --threads    engine: cpu (default) or webgpu; threads of the CPU
-Model options:
   --mean, --std LIST     preprocessing by channel, such as 0.485,0.456,0.406
   --input-shape, --model-output   size of an input, and which output, if open
 'tempered COMMAND --help' explains a command. Start with: tempered study`,

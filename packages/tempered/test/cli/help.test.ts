@@ -14,6 +14,8 @@ const COMMANDS = [
   'stability',
   'sneak',
   'explain',
+  'methods',
+  'score',
   'vae-gan',
   'vae-gan train',
   'vae-gan reconstruct',

@@ -65,10 +65,14 @@ async function score(task: MeasureTask, { name }: AverageDrop | AverageIncrease 
 const SHOWN =
   'Y is the probability of the class on the image, O that on the image times its map (positive relevance over the largest; magnitude for slopes)';
 
-const common: Pick<MeasureKind<AverageDrop | AverageIncrease | AverageGain>, 'score' | 'needs' | 'control'> = {
+const common: Pick<
+  MeasureKind<AverageDrop | AverageIncrease | AverageGain>,
+  'score' | 'needs' | 'control' | 'acrossModels'
+> = {
   score,
   needs: [],
   control: () => 'object',
+  acrossModels: () => false,
 };
 
 export const averageDropKind: MeasureKind<AverageDrop> = {

@@ -25,6 +25,7 @@ export const completenessKind: MeasureKind<CompletenessMeasure> = {
   // A mean would hang on the few images whose output hardly differs from the baseline's.
   over: 'median',
   needs: ['completeness'],
+  acrossModels: () => true,
   control: () => 'completeness',
   protocol: () =>
     'median over images of |Σ attributions − (f(x) − f(baseline))| / |f(x) − f(baseline)|, for methods that promise it to be 0',

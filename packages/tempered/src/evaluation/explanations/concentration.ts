@@ -51,6 +51,7 @@ export const sparsenessKind: MeasureKind<Sparseness> = {
   better: () => 'higher',
   over: 'mean',
   needs: [],
+  acrossModels: () => true,
   control: () => 'concentration',
   protocol: () => 'Gini index of the sums of |attribution| over the channels of each pixel (Chalasani et al. 2020)',
 };
@@ -61,6 +62,7 @@ export const complexityKind: MeasureKind<Complexity> = {
   better: () => 'lower',
   over: 'mean',
   needs: [],
+  acrossModels: () => true,
   control: () => 'concentration',
   protocol: () =>
     'entropy in nats of the shares of pixels in Σ |attribution| over pixels and channels (Bhatt et al. 2020)',

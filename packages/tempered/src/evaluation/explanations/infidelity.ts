@@ -198,6 +198,7 @@ export const infidelityKind: MeasureKind<Infidelity> = {
   better: () => 'lower',
   over: 'mean',
   needs: [],
+  acrossModels: ({ relative }) => relative,
   // A mask says nothing of the direction in which noise pushes.
   control: ({ perturbation }) => (perturbation === 'square' ? 'shares' : 'slope'),
   protocol: ({ perturbation, samples, sigma, scaling, relative, of }) =>

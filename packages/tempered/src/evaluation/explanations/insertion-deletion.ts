@@ -71,6 +71,7 @@ export const deletionKind: MeasureKind<Deletion> = {
   better: () => 'lower',
   over: 'mean',
   needs: [],
+  acrossModels: () => false,
   control: () => 'object',
   protocol: (measure) =>
     `the most relevant pixels first replaced by ${FILL_IN_WORDS[measure.fill]}; ${inSteps(measure)}`,
@@ -82,6 +83,7 @@ export const insertionKind: MeasureKind<Insertion> = {
   better: () => 'higher',
   over: 'mean',
   needs: [],
+  acrossModels: () => false,
   control: () => 'object',
   protocol: (measure) => `the most relevant pixels first put into ${FILL_IN_WORDS[measure.fill]}; ${inSteps(measure)}`,
 };

@@ -88,11 +88,12 @@ const perMap = async (task: MeasureTask, of: (magnitudes: Float32Array, mask: Fl
   );
 };
 
-const common: Pick<MeasureKind<unknown>, 'better' | 'over' | 'needs' | 'control'> = {
+const common: Pick<MeasureKind<unknown>, 'better' | 'over' | 'needs' | 'control' | 'acrossModels'> = {
   better: () => 'higher',
   over: 'mean',
   needs: ['masks'],
   control: () => 'object',
+  acrossModels: () => true,
 };
 
 export const pointingGameKind: MeasureKind<PointingGame> = {

@@ -80,6 +80,7 @@ export const maxSensitivityKind: MeasureKind<MaxSensitivity> = {
   better: () => 'lower',
   over: 'mean',
   needs: ['explain'],
+  acrossModels: () => true,
   control: () => 'stability',
   protocol: ({ radius, samples }) =>
     `largest ‖Φ(x + δ) − Φ(x)‖₂ / ‖Φ(x)‖₂ over ${samples} uniform draws of δ in the ball of radius ${radius} in the maximum norm, images kept in [0, 1] (Yeh et al. 2019)`,

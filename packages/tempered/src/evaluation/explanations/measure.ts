@@ -42,6 +42,8 @@ export interface MeasureKind<Measure> {
   /** What stands for all images. A share is the mean of zeros and ones. */
   readonly over: 'mean' | 'median' | 'share';
   readonly needs: readonly Need[];
+  /** Whether scores of different models compare: not where they hang on how sure a model is of its classes. */
+  acrossModels(measure: Measure): boolean;
   control(measure: Measure): ControlKind;
   /** How it was measured, in a sentence, with every setting. */
   protocol(measure: Measure): string;

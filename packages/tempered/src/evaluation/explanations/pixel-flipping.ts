@@ -94,6 +94,7 @@ export const pixelFlippingKind: MeasureKind<PixelFlipping> = {
   better: ({ order }) => (order === 'lerf' ? 'lower' : 'higher'),
   over: 'mean',
   needs: [],
+  acrossModels: () => false,
   control: () => 'object',
   protocol: ({ order, region, step, until, fill, of }) =>
     `AOPC (Samek et al. 2017, eq. 12): mean fall of the ${of} of the class over steps of ${(100 * step).toFixed(1)}% up to ${Math.round(100 * until)}% of ${region === 1 ? 'the pixels' : `the squares of ${region}×${region} pixels`}, ${ORDER_IN_WORDS[order]}, replaced by ${FILL_IN_WORDS[fill]}; ties in random order`,

@@ -120,6 +120,7 @@ export const roadKind: MeasureKind<Road> = {
   better: ({ order }) => (order === 'morf' ? 'lower' : 'higher'),
   over: 'mean',
   needs: [],
+  acrossModels: () => false,
   control: () => 'object',
   protocol: ({ order, shares, noise, of }) =>
     `${of === 'accuracy' ? 'share of the removals after which the class is still predicted' : 'mean probability of the class'}, ${shares.map((share) => `${Math.round(100 * share)}%`).join(', ')} of the pixels removed, ${ORDER_IN_WORDS[order]}; noisy linear imputation with noise ${noise} (Rong et al. 2022), not retrained`,
