@@ -1,18 +1,24 @@
 /** @file The frame of every method that gives each feature of an image one number. */
 import { createRandom, type Random } from '../../random.ts';
-import { concatRows, rows, type Tensor, zeros } from '../../tensor.ts';
+import { concatRows, rows, type Tensor } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import { type Certificate, type Completeness, completenessOf, type Explanation, type Task } from '../explanation.ts';
-import { type FeatureBaseline, type FeatureMap, type Features, featureMeans, resolveFeatures } from './features.ts';
+import { mapImages } from '../one-pass.ts';
+import { taskRows } from '../task-rows.ts';
+import { type FeatureBaseline, type Features, featureMeans, resolveFeatures } from './features.ts';
 import { type Game, withGame } from './game.ts';
-import { baselinesByImage, valuesAtBaselines } from './image-baselines.ts';
-import { refuseLayer } from './refuse-layer.ts';
+import { baselinesByImage } from './image-baselines.ts';
+import type { Masked } from './masked.ts';
 import { relativeStandardError } from './standard-error.ts';
 
 interface ByFeatures {
   readonly name: string;
-  readonly features: Features;
-  readonly baseline: FeatureBaseline;
+  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
+  readonly features: Features | undefined;
+  /** Instead of 50. */
+  readonly superpixels?: number;
+  /** Default: each feature's mean or, where a feature is one value, black. */
+  readonly baseline: FeatureBaseline | undefined;
   /** Whether the numbers should add up to the value of the image minus that of the baseline. */
   readonly complete: boolean;
 }
@@ -33,36 +39,31 @@ export interface Solution {
  */
 export async function explainByFeatures(
   task: Task,
-  { name, features, baseline, complete }: ByFeatures,
+  { name, features, superpixels = 50, baseline, complete }: ByFeatures,
   solve: (game: Game, random: Random) => Promise<Solution>,
 ): Promise<Explanation> {
-  refuseLayer(task, name);
   const { images, seed, imageNumbers, onProgress } = task;
   const count = images.shape[0]!;
-  const maps = Array.from({ length: count }, (_, i) => resolveFeatures(features, rows(images, i, i + 1), i, count));
-  const base = baselinesFor(task, baseline, maps);
   const output = await valuesAt(task);
-  const baseOutput = await base.values();
-  const attributions = zeros([count, ...maps[0]!.shape]);
+  const baseOutput = new Float32Array(count);
+  const baselines = baselinesByImage(task, baseline === undefined || baseline === 'feature-mean' ? 'black' : baseline);
+  const parts: Tensor[] = [];
   const completeness: Completeness[] = [];
   const standardError: number[] = [];
   const fit: number[] = [];
-  for (const [i, map] of maps.entries()) {
-    const options = {
-      place: i,
-      baselines: base.ofImage(i),
-      features: map,
-      all: output[i]!,
-      none: baseOutput[i]!,
-      onValues: (done: number, total: number) =>
-        onProgress?.({ stage: name, done: i, total: count, detail: `${done} of ${total} masks` }),
-    };
-    const solution = await withGame(task, options, (game) => solve(game, createRandom(seed, name, imageNumbers[i]!)));
+  for (let i = 0; i < count; i++) {
+    const own = await maskedOf(task, i, baselines(i));
+    const map = resolveFeatures(features ?? defaultFeatures(task, own.values, superpixels), own.values, i, count);
+    const hidesByMean = baseline === 'feature-mean' || (baseline === undefined && map.count < map.of.length);
+    const masked = hidesByMean ? { ...own, baselines: [featureMeans(own.values, map)] } : own;
+    const onValues = (done: number, total: number) =>
+      onProgress?.({ stage: name, done: i, total: count, detail: `${done} of ${total} masks` });
+    const solution = await withGame(task, masked, map, output[i]!, onValues, (game) => {
+      baseOutput[i] = game.none;
+      return solve(game, createRandom(seed, name, imageNumbers[i]!));
+    });
     const values: Tensor = { shape: [1, map.count], data: Float32Array.from(solution.values) };
-    attributions.data.set(
-      Float32Array.from(map.of, (feature) => values.data[feature]!),
-      i * map.of.length,
-    );
+    parts.push({ shape: [1, ...map.shape], data: Float32Array.from(map.of, (feature) => values.data[feature]!) });
     if (complete) completeness.push(...completenessOf(values, [output[i]! - baseOutput[i]!]));
     if (solution.standardErrors) standardError.push(relativeStandardError(solution.standardErrors, values.data));
     if (solution.fit !== undefined) fit.push(solution.fit);
@@ -73,17 +74,36 @@ export async function explainByFeatures(
     ...(standardError.length > 0 && { standardError }),
     ...(fit.length > 0 && { fit }),
   };
-  return { attributions, output, baseOutput, ...(Object.keys(certificate).length > 0 && { certificate }) };
+  return {
+    attributions: concatRows(parts),
+    output,
+    baseOutput,
+    ...(Object.keys(certificate).length > 0 && { certificate }),
+  };
 }
 
-/** The baselines of each image, and what is explained there. */
-function baselinesFor(
-  task: Task,
-  baseline: FeatureBaseline,
-  maps: readonly FeatureMap[],
-): { ofImage(row: number): Tensor[]; values(): Promise<Float32Array> } {
-  if (baseline !== 'feature-mean')
-    return { ofImage: baselinesByImage(task, baseline), values: () => valuesAtBaselines(task, baseline) };
-  const means = concatRows(maps.map((map, i) => featureMeans(rows(task.images, i, i + 1), map)));
-  return { ofImage: (row) => [rows(means, row, row + 1)], values: () => valuesAt(task, means) };
+/** What features are cut out of: the image, or what the layer makes of the image and of its baselines. */
+async function maskedOf(task: Task, row: number, baselines: readonly Tensor[]): Promise<Masked> {
+  const { layer, ...own } = taskRows(task, row, row + 1);
+  if (layer === undefined) return { row, values: own.images, baselines };
+  const { values } = await mapImages(
+    { ...own, onProgress: undefined },
+    {
+      key: `values of ${layer}`,
+      passes: { forwards: 1, backwards: 0 },
+      feeds: { x: concatRows([own.images, ...baselines]) },
+      write: ({ model }, { x }) => ({ values: model(x!).value(layer) }),
+    },
+  );
+  return {
+    row,
+    values: rows(values!, 0, 1),
+    baselines: baselines.map((_, draw) => rows(values!, draw + 1, draw + 2)),
+  };
+}
+
+/** Superpixels of images, channels of feature maps, and single elements of vectors. */
+function defaultFeatures({ layer }: Task, { shape }: Tensor, superpixels: number): Features {
+  if (shape.length !== 4) return 'elements';
+  return layer === undefined ? { superpixels } : 'channels';
 }

@@ -2,7 +2,7 @@
 import { UsageError } from '../../errors.ts';
 import type { Explain } from '../explanation.ts';
 import { explainByFeatures } from './by-features.ts';
-import { defaultFeatures, type FeatureBaseline, type Features } from './features.ts';
+import type { FeatureBaseline, Features } from './features.ts';
 
 export interface ExactShapley {
   readonly name: 'exact-shapley';
@@ -24,7 +24,7 @@ export const exactShapley = ({
   features,
   baseline = 'black',
 }: {
-  /** At most 16. Default: at most 10 superpixels of an image, the single elements of anything else. */
+  /** At most 16. Default: at most 10 superpixels of an image, the channels of a layer, single elements of anything else. */
   features?: Features;
   /** What stands for a feature that is not there. Default black (zeros). */
   baseline?: FeatureBaseline;
@@ -33,7 +33,7 @@ export const exactShapley = ({
 export const explainExactShapley: Explain<ExactShapley> = (task, { name, features, baseline }) =>
   explainByFeatures(
     task,
-    { name, features: features ?? defaultFeatures(task.classifier.inputShape, 10), baseline, complete: true },
+    { name, features, superpixels: 10, baseline, complete: true },
     async ({ features: count, all, none, values }) => {
       if (count > MOST_FEATURES)
         throw new UsageError(

@@ -1,7 +1,7 @@
 /** @file Removing one feature at a time. */
 import type { Explain } from '../explanation.ts';
 import { explainByFeatures } from './by-features.ts';
-import { defaultFeatures, type FeatureBaseline, type Features } from './features.ts';
+import type { FeatureBaseline, Features } from './features.ts';
 
 export interface FeatureAblation {
   readonly name: 'feature-ablation';
@@ -20,18 +20,14 @@ export const featureAblation = ({
   features,
   baseline = 'black',
 }: {
-  /** Default: at most 50 superpixels of an image, the single elements of anything else. */
+  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
   features?: Features;
   /** Default black (zeros). */
   baseline?: FeatureBaseline;
 } = {}): FeatureAblation => ({ name: 'feature-ablation', ...(features !== undefined && { features }), baseline });
 
 export const explainFeatureAblation: Explain<FeatureAblation> = (task, { name, features, baseline }) =>
-  explainByFeatures(
-    task,
-    { name, features: features ?? defaultFeatures(task.classifier.inputShape, 50), baseline, complete: false },
-    async ({ features: count, all, values }) => {
-      const without = await values(count, (feature, kept) => (kept.fill(1)[feature] = 0));
-      return { values: without.map((value) => all - value) };
-    },
-  );
+  explainByFeatures(task, { name, features, baseline, complete: false }, async ({ features: count, all, values }) => {
+    const without = await values(count, (feature, kept) => (kept.fill(1)[feature] = 0));
+    return { values: without.map((value) => all - value) };
+  });

@@ -7,12 +7,13 @@ import { type Segmentation, superpixels } from './superpixels.ts';
 
 /**
  * How the values of an input are cut into features: superpixels (at most so many), squares of so many pixels, single
- * pixels, single elements (each channel on its own), or a mask with the number of each value's feature.
+ * pixels, channels, single elements, or a mask with the number of each value's feature.
  */
 export type Features =
   | { readonly superpixels: number; readonly compactness?: number }
   | { readonly squares: number }
   | 'pixels'
+  | 'channels'
   | 'elements'
   | FeatureMask;
 
@@ -35,10 +36,6 @@ export interface FeatureMap {
 /** What takes the place of a removed feature: a baseline, or each feature's own mean in each channel. */
 export type FeatureBaseline = Baseline | 'feature-mean';
 
-/** Superpixels, or for anything but [C, H, W] single elements. */
-export const defaultFeatures = (inputShape: readonly number[], count: number): Features =>
-  inputShape.length === 3 ? { superpixels: count } : 'elements';
-
 /**
  * The features of one image.
  *
@@ -53,8 +50,16 @@ export function resolveFeatures(features: Features, image: Tensor, place: number
   const [, height = 0, width = 0] = shape;
   if (shape.length !== 3)
     throw new UsageError(
-      `inputs of shape [${shape.join(', ')}] have no pixels: their features are 'elements' or a mask`,
+      `values of shape [${shape.join(', ')}] have no pixels or channels: their features are 'elements' or a mask`,
     );
+  if (features === 'channels') {
+    const area = height * width;
+    return {
+      count: shape[0]!,
+      shape,
+      of: Int32Array.from({ length: image.data.length }, (_, i) => Math.floor(i / area)),
+    };
+  }
   const places = [1, height, width];
   if (features === 'pixels') return { count: height * width, shape: places, of: upTo(height * width) };
   const { count, labels } = cut(features, image);
@@ -116,8 +121,14 @@ function renumbered(labels: Float64Array): Pick<FeatureMap, 'count' | 'of'> {
   return { count: distinct.length, of: Int32Array.from(labels, (label) => numbers.get(label)!) };
 }
 
-/** One image [1, ...] with each feature's mean, in each channel, in the place of its values. */
+/**
+ * One image [1, ...] with each feature's mean, in each channel, in the place of its values.
+ *
+ * @throws UsageError when every feature is one value, whose mean would hide nothing
+ */
 export function featureMeans(image: Tensor, { count, of }: FeatureMap): Tensor {
+  if (count === of.length)
+    throw new UsageError('the mean of a feature that is one value hides nothing: take another baseline, such as black');
   // A vector has no channels.
   const channels = image.shape.length > 2 ? image.shape[1]! : 1;
   const area = image.data.length / channels;

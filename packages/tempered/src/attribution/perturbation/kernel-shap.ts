@@ -4,7 +4,7 @@ import type { Random } from '../../random.ts';
 import { checkCount } from '../check-count.ts';
 import type { Explain } from '../explanation.ts';
 import { explainByFeatures, type Solution } from './by-features.ts';
-import { defaultFeatures, type FeatureBaseline, type Features } from './features.ts';
+import type { FeatureBaseline, Features } from './features.ts';
 import type { Game } from './game.ts';
 import { chooseCoalitions, type WeightedCoalitions } from './kernel-shap-coalitions.ts';
 import { addOuter, cholesky, dot, solveWith } from './least-squares.ts';
@@ -33,7 +33,7 @@ export const kernelShap = ({
 }: {
   /** Evaluations an image, at least 4 a feature or all coalitions. Default 2 · features + 2048. */
   samples?: number;
-  /** Default: at most 50 superpixels of an image, the single elements of anything else. */
+  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
   features?: Features;
   /** Default black (zeros). */
   baseline?: FeatureBaseline;
@@ -46,10 +46,8 @@ export const kernelShap = ({
 
 export const explainKernelShap: Explain<KernelShap> = async (task, { name, samples, features, baseline }) => {
   if (samples !== undefined) checkCount('samples', samples);
-  return explainByFeatures(
-    task,
-    { name, features: features ?? defaultFeatures(task.classifier.inputShape, 50), baseline, complete: true },
-    (game, random) => solveKernelShap(game, samples ?? 2 * game.features + 2048, random),
+  return explainByFeatures(task, { name, features, baseline, complete: true }, (game, random) =>
+    solveKernelShap(game, samples ?? 2 * game.features + 2048, random),
   );
 };
 

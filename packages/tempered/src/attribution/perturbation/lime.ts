@@ -4,7 +4,7 @@ import type { Random } from '../../random.ts';
 import { checkCount } from '../check-count.ts';
 import type { Explain } from '../explanation.ts';
 import { explainByFeatures, type Solution } from './by-features.ts';
-import { defaultFeatures, type FeatureBaseline, type Features } from './features.ts';
+import type { FeatureBaseline, Features } from './features.ts';
 import type { Game } from './game.ts';
 import { addOuter, cholesky, dot, solveWith } from './least-squares.ts';
 
@@ -14,7 +14,7 @@ export interface Lime {
   readonly kernelWidth: number;
   readonly ridge: number;
   readonly features?: Features;
-  readonly baseline: FeatureBaseline;
+  readonly baseline?: FeatureBaseline;
 }
 
 /**
@@ -31,7 +31,7 @@ export const lime = ({
   kernelWidth = 0.25,
   ridge = 1,
   features,
-  baseline = 'feature-mean',
+  baseline,
 }: {
   /** Evaluations an image; the first one is the image itself. Default 1000. */
   samples?: number;
@@ -39,9 +39,9 @@ export const lime = ({
   kernelWidth?: number;
   /** Penalty α |w|² beside Σ weight · error²; 0 for plain least squares. Default 1. */
   ridge?: number;
-  /** Default: at most 50 superpixels of an image, the single elements of anything else. */
+  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
   features?: Features;
-  /** Default: the mean colour of each feature. */
+  /** Default: the mean colour of each feature; black (zeros) where a feature is one value. */
   baseline?: FeatureBaseline;
 } = {}): Lime => ({
   name: 'lime',
@@ -49,7 +49,7 @@ export const lime = ({
   kernelWidth,
   ridge,
   ...(features !== undefined && { features }),
-  baseline,
+  ...(baseline !== undefined && { baseline }),
 });
 
 export const explainLime: Explain<Lime> = async (task, method) => {
@@ -57,10 +57,8 @@ export const explainLime: Explain<Lime> = async (task, method) => {
   checkCount('samples', samples);
   if (!(kernelWidth > 0)) throw new UsageError(`the kernel width must be above 0, not ${kernelWidth}`);
   if (!(ridge >= 0 && ridge < Number.POSITIVE_INFINITY)) throw new UsageError(`ridge must be 0 or more, not ${ridge}`);
-  return explainByFeatures(
-    task,
-    { name, features: features ?? defaultFeatures(task.classifier.inputShape, 50), baseline, complete: false },
-    (game, random) => solveLime(game, method, random),
+  return explainByFeatures(task, { name, features, baseline, complete: false }, (game, random) =>
+    solveLime(game, method, random),
   );
 };
 

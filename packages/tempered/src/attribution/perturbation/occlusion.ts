@@ -1,11 +1,11 @@
 /** @file Occlusion: a window slides over the image and hides what is under it. */
 import { UsageError } from '../../errors.ts';
-import { sizeOf, type Tensor, zeros } from '../../tensor.ts';
+import { rows, sizeOf, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import type { Baseline } from '../baseline.ts';
 import type { Explain, Task } from '../explanation.ts';
 import { baselinesByImage } from './image-baselines.ts';
-import { type Masking, maskedValues, withImage } from './masked.ts';
+import { type Masked, type Masking, maskedValues, withMasked } from './masked.ts';
 import { refuseLayer } from './refuse-layer.ts';
 
 export interface Occlusion {
@@ -58,9 +58,9 @@ export const explainOcclusion: Explain<Occlusion> = async (task, method) => {
   const attributions = zeros([count, ...shape]);
   const baselines = baselinesByImage(task, method.baseline);
   for (let i = 0; i < count; i++) {
-    const own = baselines(i);
-    const total = windows * own.length;
-    const hidden = await withoutWindows(task, i, own, axes, windows, (done) =>
+    const own = { row: i, values: rows(images, i, i + 1), baselines: baselines(i) };
+    const total = windows * own.baselines.length;
+    const hidden = await withoutWindows(task, own, axes, windows, (done) =>
       onProgress?.({ stage: method.name, done: i * total + done, total: count * total }),
     );
     const falls = hidden.map((value) => output[i]! - value);
@@ -106,15 +106,14 @@ function windowsAlong(shape: readonly number[], { window, stride }: Occlusion): 
 /** What is explained with each window hidden, in the order of the windows, the last axis fastest. */
 function withoutWindows(
   task: Task,
-  place: number,
-  baselines: readonly Tensor[],
+  masked: Masked,
   axes: readonly Axis[],
   count: number,
   onValues: Masking['onValues'],
 ): Promise<Float64Array> {
   // A window is where all of its axes say so: a few numbers for each axis, not one for each pixel, go to the engine.
   const offsets = axes.map((_, axis) => axes.slice(0, axis).reduce((sum, { length }) => sum + length, 0));
-  return withImage(task, place, baselines, {}, (at) =>
+  return withMasked(task, masked, {}, (at) =>
     maskedValues(task, at, {
       key: 'windows',
       count,

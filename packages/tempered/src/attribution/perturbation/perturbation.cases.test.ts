@@ -29,6 +29,7 @@ interface PerturbationCase extends Case {
     window?: Record<string, number[]>;
     stride?: Record<string, number[]>;
     feature_mask?: Record<string, Nested>;
+    layer_mask?: Nested;
   };
 }
 
@@ -99,6 +100,21 @@ describe.skipIf(!present)(`published perturbations (skipped where ${FILE} is abs
           );
         }
       }
+    },
+  );
+
+  it.each(cases.filter(({ method }) => method === 'LayerFeatureAblation').map((given) => [given.id, given] as const))(
+    '%s',
+    async (_, given: PerturbationCase) => {
+      const mask = given.params.layer_mask!;
+      const { attributions } = await attribute(new Classifier(modelFrom(given), runtime), {
+        images: joined(given.input, Object.keys(given.model.inputs)),
+        target: given.target as number,
+        layer: given.params.layer!,
+        method: featureAblation({ features: { shape: shapeOf(mask), data: flatten(mask) } }),
+      });
+      expect(attributions.shape).toEqual(shapeOf(given.expected.layer!));
+      expectWithin(attributions.data, Float32Array.from(flatten(given.expected.layer!)), given.tolerance);
     },
   );
 

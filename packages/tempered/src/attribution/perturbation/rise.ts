@@ -9,9 +9,8 @@ import { rows, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import { type Baseline, baselineDraws, baselinesOf } from '../baseline.ts';
 import { checkCount } from '../check-count.ts';
-import { keyOfExplained } from '../explained.ts';
 import type { Explain, Task } from '../explanation.ts';
-import { type ImageAtEngine, readBy, withImage, writeMasked } from './masked.ts';
+import { type AtEngine, keyOfMasked, readBy, withMasked, writeMasked } from './masked.ts';
 import { refuseLayer } from './refuse-layer.ts';
 import { relativeStandardError } from './standard-error.ts';
 
@@ -75,7 +74,8 @@ export const explainRise: Explain<Rise> = async (task, method) => {
     // A weighted mean does not change with the origin of values, only its rounding does.
     const origin = method.normalisation === 'empirical' ? output[i]! : 0;
     const random = createRandom(seed, method.name, imageNumbers[i]!);
-    const sums = await withImage(task, i, [rows(baselines, i, i + 1)], { origin: scalar(origin) }, (at) =>
+    const masked = { row: i, values: rows(images, i, i + 1), baselines: [rows(baselines, i, i + 1)] };
+    const sums = await withMasked(task, masked, { origin: scalar(origin) }, (at) =>
       addUp(task, program, at, method, batch, random, (done) =>
         onProgress?.({ stage: method.name, done: i * samples + done, total: count * samples }),
       ),
@@ -104,16 +104,16 @@ function checkRise(task: Task, { name, samples, cells, probability, baseline }: 
 const SUMS = 5;
 
 function compile(task: Task, { cells }: Rise, batch: number): Promise<ClassifierProgram> {
-  const { classifier, of } = task;
+  const { classifier } = task;
   const [, height = 0, width = 0] = classifier.inputShape;
   const area = height * width;
-  return classifier.program(`rise with ${cells} cells, ${keyOfExplained(of)}`, batch, (context) => {
+  return classifier.program(`rise with ${cells} cells, ${keyOfMasked(task)}`, batch, (context) => {
     const { g } = context;
     const grid = g.input('grid', 'float32', [batch, cells, cells]);
     const down = interpolation(g, g.input('down', 'float32', [batch]), height, cells);
     const right = interpolation(g, g.input('right', 'float32', [batch]), width, cells);
     const mask = g.matmul(g.matmul(down, grid), g.matrixTranspose(right));
-    const value = writeMasked(context, task, g.reshape(mask, [batch, 1, height, width]));
+    const value = writeMasked(context, task, classifier.inputShape, g.reshape(mask, [batch, 1, height, width]));
     const used = g.reshape(g.input('used', 'float32', [batch]), [1, batch]);
     const total = g.input('total', 'float32', [SUMS, area]);
     const fromOrigin = g.reshape(g.sub(value, g.input('origin', 'float32', [])), [1, batch]);
@@ -156,7 +156,7 @@ function interpolation(g: GraphBuilder, shift: Value, length: number, cells: num
 async function addUp(
   { classifier, signal, cost }: Task,
   program: ClassifierProgram,
-  { fixed, baselines }: ImageAtEngine,
+  { fixed, baselines }: AtEngine,
   { samples, cells, probability }: Rise,
   batch: number,
   random: Random,

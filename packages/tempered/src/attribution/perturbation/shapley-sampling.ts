@@ -3,7 +3,7 @@ import { UsageError } from '../../errors.ts';
 import { checkCount } from '../check-count.ts';
 import type { Explain } from '../explanation.ts';
 import { explainByFeatures } from './by-features.ts';
-import { defaultFeatures, type FeatureBaseline, type Features } from './features.ts';
+import type { FeatureBaseline, Features } from './features.ts';
 
 export interface ShapleySampling {
   readonly name: 'shapley-sampling';
@@ -28,7 +28,7 @@ export const shapleySampling = ({
   permutations?: number;
   /** Each order is followed by its reverse: what features do in pairs is then exact (Mitchell et al., JMLR 23, 2022). Default true. */
   antithetic?: boolean;
-  /** Default: at most 50 superpixels of an image, the single elements of anything else. */
+  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
   features?: Features;
   /** Default black (zeros). */
   baseline?: FeatureBaseline;
@@ -49,7 +49,7 @@ export const explainShapleySampling: Explain<ShapleySampling> = async (
     throw new UsageError(`antithetic permutations come in pairs: take an even number, not ${permutations}`);
   return explainByFeatures(
     task,
-    { name, features: features ?? defaultFeatures(task.classifier.inputShape, 50), baseline, complete: true },
+    { name, features, baseline, complete: true },
     async ({ features: count, all, none, values }, random) => {
       const orders: Uint32Array[] = [];
       for (let p = 0; p < permutations; p++)
