@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clopperPearson, estimateMean, percentile } from './statistics.ts';
+import { clopperPearson, estimateMean, estimateMeanOfFew, percentile } from './statistics.ts';
 
 describe('clopperPearson', () => {
   // Published tables of exact binomial limits (Geigy Scientific Tables; the rule 1 − (α/2)^(1/n) for no success).
@@ -43,6 +43,28 @@ describe('estimateMean', () => {
     expect(mean - lower).toBeCloseTo(upper - mean, 12);
     expect(estimateMean([3])).toEqual({ mean: 3, standardError: 0, lower: 3, upper: 3 });
     expect(() => estimateMean([])).toThrow(RangeError);
+  });
+});
+
+describe('estimateMeanOfFew', () => {
+  // Tables of Student's t.
+  it.each([
+    [2, 0.95, 12.706],
+    [3, 0.95, 4.303],
+    [5, 0.95, 2.776],
+    [5, 0.99, 4.604],
+    [31, 0.95, 2.042],
+  ])('of %d values at %f reaches as far as Student’s t', (count, confidence, t) => {
+    const values = Array.from({ length: count }, (_, i) => i);
+    const { mean, standardError, upper, lower } = estimateMeanOfFew(values, confidence);
+    expect(mean).toBeCloseTo((count - 1) / 2, 12);
+    expect((upper - mean) / standardError).toBeCloseTo(t, 3);
+    expect(mean - lower).toBeCloseTo(upper - mean, 12);
+  });
+
+  it('has no width with one value', () => {
+    expect(estimateMeanOfFew([3])).toEqual({ mean: 3, standardError: 0, lower: 3, upper: 3 });
+    expect(() => estimateMeanOfFew([])).toThrow(RangeError);
   });
 });
 

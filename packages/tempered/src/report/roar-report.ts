@@ -279,22 +279,22 @@ function scoreTable({ models }: RoarResult, { name, scores }: ProtocolResult, nu
   });
 }
 
-function modelSection({ models, drowned, dataset }: RoarResult, numbering: Numbering): Html {
-  const methods = [...new Set(drowned.map(({ method }) => method))];
+function modelSection({ models, unranked, dataset }: RoarResult, numbering: Numbering): Html {
+  const methods = [...new Set(unranked.map(({ method }) => method))];
   return html`<h2>The models</h2>
 ${dataTable({
   number: numbering.table(),
   isWide: true,
   caption: html`The models that are explained, on all ${count(dataset.trainCount)} training and ${count(dataset.testCount)} test images; under
-attack as in the protocol below. A map counts as <em>drowned</em> where half of its pixels are smaller than the noise of 1e-8 by which the published
-protocol breaks ties: there, that protocol ranks pixels by chance.`,
+attack as in the protocol below. <em>Ties</em> are the share of pixels whose value in the map is exactly 0, which chance puts in order;
+<em>drowned</em> those above 0 but below the noise of 1e-8 by which the published protocol breaks ties: there, noise ranks them.`,
   columns: [
     { heading: 'model', kind: 'text' },
     { heading: 'strength' },
     { heading: 'training' },
     { heading: 'test' },
     { heading: 'under attack' },
-    ...methods.map((method) => ({ heading: `${METHOD_LABELS[method]} drowned` })),
+    ...methods.flatMap((method) => [{ heading: `${METHOD_LABELS[method]}: ties` }, { heading: 'drowned' }]),
   ],
   rows: models.map((model) => [
     modelLabel(model, epsilon),
@@ -302,9 +302,9 @@ protocol breaks ties: there, that protocol ranks pixels by chance.`,
     percent(model.trainAccuracy),
     percent(model.testAccuracy),
     percent(model.adversarialAccuracy),
-    ...methods.map((method) => {
-      const found = drowned.find((each) => each.model === model.name && each.method === method);
-      return found ? percent(found.share) : '–';
+    ...methods.flatMap((method) => {
+      const found = unranked.find((each) => each.model === model.name && each.method === method);
+      return found ? [percent(found.ties), percent(found.drowned)] : ['–', '–'];
     }),
   ]),
 })}`;

@@ -39,6 +39,16 @@ export interface RoarModel {
   readonly adversarialAccuracy: number;
 }
 
+/** Pixels of a model's maps of the test images that the maps do not rank; shares in [0, 1]. */
+export interface Unranked {
+  readonly model: string;
+  readonly method: RoarMethod;
+  /** Exactly 0: chance puts them in order, under both protocols. */
+  readonly ties: number;
+  /** Above 0, but smaller than the noise by which the published protocol breaks ties: there, the noise ranks them. */
+  readonly drowned: number;
+}
+
 /** Accuracies of the networks trained for one point, by repetition. */
 export interface OccludedAccuracy {
   readonly mode: Mode;
@@ -132,8 +142,7 @@ export interface RoarResult {
   /** Networks trained on occluded images. */
   readonly trainings: number;
   readonly models: readonly RoarModel[];
-  /** Share of test images whose map is, for half of its pixels or more, smaller than the noise that breaks ties, by model and method. */
-  readonly drowned: readonly { readonly model: string; readonly method: RoarMethod; readonly share: number }[];
+  readonly unranked: readonly Unranked[];
   readonly protocols: readonly ProtocolResult[];
   readonly claims: readonly RoarClaim[];
   readonly samples: {

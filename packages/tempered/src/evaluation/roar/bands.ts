@@ -87,18 +87,18 @@ export function replacedIn(bands: Uint8Array, mode: Mode, index: number): Uint8A
  * The random masks of Kim et al. 2019, where every pixel is replaced by a throw of its own, so that the number of replaced
  * pixels varies: with probability p per cent in ROAR, and 1 − p in KAR.
  *
- * @returns 1 where a pixel is replaced, [imageNumbers, area]
+ * @param random split by image number, so that an image's mask does not depend on how many there are
+ * @returns 1 where a pixel is replaced, [count, area]
  */
 export function bernoulliMasks(
-  imageNumbers: Iterable<number>,
+  count: number,
   { area, percentile, mode, random }: { area: number; percentile: number; mode: Mode; random: Random },
 ): Uint8Array {
   const share = (mode === 'roar' ? percentile : 100 - percentile) / 100;
-  const numbers = [...imageNumbers];
-  const masks = new Uint8Array(numbers.length * area);
-  numbers.forEach((number, row) => {
-    const own = random.split(number);
-    for (let i = 0; i < area; i++) masks[row * area + i] = Number(own.uniform() < share);
-  });
+  const masks = new Uint8Array(count * area);
+  for (let image = 0; image < count; image++) {
+    const own = random.split(image);
+    for (let i = 0; i < area; i++) masks[image * area + i] = Number(own.uniform() < share);
+  }
   return masks;
 }

@@ -59,7 +59,10 @@ function stated(
 function inWords(series: RoarSeries): string {
   const { pearson, spearman, interval } = series;
   const band = interval ? ` [${correlation(interval.lower)}, ${correlation(interval.upper)}]` : '';
-  return `${seriesLabel(series)} r = ${correlation(pearson)}${band}, ρ = ${correlation(spearman)}`;
+  return `${seriesLabel(series)} r = ${correlation(pearson)}${band}, ρ = ${correlation(spearman)}`.replaceAll(
+    ' ',
+    '\u00a0',
+  );
 }
 
 /** Whether Grad*Input scores above Saliency, over all models of the series. */

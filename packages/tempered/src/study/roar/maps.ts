@@ -10,9 +10,8 @@ import { addTieNoise, heatMap, TIE_NOISE } from '../../evaluation/roar/heat-map.
 import type { Classifier } from '../../models/classifier.ts';
 import type { Work } from '../../progress.ts';
 import { createRandom } from '../../random.ts';
-import type { RoarMethod, RoarProtocol } from '../../report/roar-result.ts';
+import type { RoarMethod, RoarProtocol, Unranked } from '../../report/roar-result.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { percentile } from '../../statistics.ts';
 import type { Tensor } from '../../tensor.ts';
 import type { RoarConfiguration } from './configuration.ts';
 import type { RoarContext } from './context.ts';
@@ -55,56 +54,48 @@ export async function attributionsOf(
  * Explains all images of both splits by one model and writes the bands of every method and protocol, unless an earlier start
  * of the run has.
  *
- * @returns by method, the share of test images half of whose pixels are smaller than the noise that breaks ties
+ * @returns by method, what of the maps of the test images does not rank pixels
  */
-export async function writeBands(
-  context: RoarContext,
-  model: string,
-  runtime: Runtime,
-): Promise<Record<string, number>> {
+export async function writeBands(context: RoarContext, model: string, runtime: Runtime): Promise<Unranked[]> {
   const { run, configuration, sets } = context;
   const { methods, protocols } = configuration;
+  const channels = sets.train.imageShape[0];
   const kinds = methods.flatMap((method) => protocols.map((protocol) => ({ method, protocol })));
   const files = kinds.map(({ method, protocol }) => bandsFile(model, method, protocol));
   const compute = () =>
     withModel(context, model, runtime, async (classifier) => {
-      const writers = kinds.map(({ method, protocol }) => ({
-        method,
-        protocol,
-        arrays: emptyBands(context, protocol),
-      }));
-      const drowned: Record<string, number> = Object.fromEntries(methods.map((method) => [method, 0]));
+      const writers = kinds.map((kind) => ({ ...kind, arrays: emptyBands(context, kind.protocol) }));
+      const counts = methods.map((method) => ({ method, pixels: 0, ties: 0, drowned: 0 }));
       for (const split of SPLITS) {
-        const set = sets[split];
-        for (const indices of batches(set, { batchSize: BLOCK })) {
-          const { images } = set.batch(indices);
+        for (const indices of batches(sets[split], { batchSize: BLOCK })) {
+          const { images } = sets[split].batch(indices);
           const maps = await attributionsOf(classifier, images, context);
           const size = images.data.length / indices.length;
           indices.forEach((number, row) => {
             const of = (method: RoarMethod) => maps[method].subarray(row * size, (row + 1) * size);
             for (const { method, protocol, arrays } of writers) {
-              const bands = bandsOf(of(method), {
-                configuration,
-                protocol,
-                model,
-                method,
-                split,
-                number,
-                channels: set.imageShape[0],
-              });
+              const bands = bandsOf(of(method), { configuration, protocol, model, method, split, number, channels });
               arrays[split].data.set(bands, number * bands.length);
             }
-            if (split === 'train') return;
-            for (const method of methods)
-              if (percentile(heatMap(of(method), set.imageShape[0]), 50) < TIE_NOISE) drowned[method]! += 1;
+            if (split === 'test') for (const count of counts) countUnranked(count, heatMap(of(count.method), channels));
           });
         }
       }
       for (const { method, protocol, arrays } of writers)
         await run.write(bandsFile(model, method, protocol), writeNpz(arrays));
-      return Object.fromEntries(methods.map((method) => [method, drowned[method]! / sets.test.count]));
+      return counts.map(({ method, pixels, ties, drowned }) => ({
+        ...{ model, method, ties: ties / pixels, drowned: drowned / pixels },
+      }));
     });
   return run.step(`maps-${model}`, compute, { files });
+}
+
+function countUnranked(count: { pixels: number; ties: number; drowned: number }, map: Float64Array): void {
+  count.pixels += map.length;
+  for (const value of map) {
+    if (value === 0) count.ties += 1;
+    else if (value < TIE_NOISE) count.drowned += 1;
+  }
 }
 
 interface OneImage {

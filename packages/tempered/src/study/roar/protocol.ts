@@ -29,7 +29,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
     },
     {
       name: 'Adversarial training',
-      value: `${adversarial.epochs} epochs, every batch replaced by PGD-${adversarial.steps} examples from ${adversarial.randomStart ? 'a random start' : 'the image itself'}, ${radii.join('; ')}; attack losses: ${list(losses.map((loss) => LOSS_LABELS[loss]))}${losses.includes('cw') ? ', the latter −relu(f_y − max_k (1 − y_k) f_k + 500), whose rival is never below 0' : ''}; images in file order, the same initial weights for all models`,
+      value: `${adversarial.epochs} epochs, every batch replaced by PGD-${adversarial.steps} examples from ${adversarial.randomStart ? 'a random start' : 'the image itself'}, ${radii.join('; ')}${adversarial.warmup > 0 ? `, growing from 0 over the first ${Math.round(100 * adversarial.warmup)}% of the training` : ''}; attack losses: ${list(losses.map((loss) => LOSS_LABELS[loss]))}${losses.includes('cw') ? ', the latter −relu(f_y − max_k (1 − y_k) f_k + 500), whose rival is never below 0' : ''}; images in file order, the same initial weights for all models`,
     },
     {
       name: 'Accuracy under attack',

@@ -135,7 +135,7 @@ async function replacedPixels(
   if (protocol === 'published' && method === 'random') {
     const random = createRandom(configuration.seed, 'masks', mode, percentile);
     return bySplit((split) =>
-      bernoulliMasks(Array(sets[split].count).keys(), { area, percentile, mode, random: random.split(split) }),
+      bernoulliMasks(sets[split].count, { area, percentile, mode, random: random.split(split) }),
     );
   }
   const bands = await readBands(context, { model, method, protocol });

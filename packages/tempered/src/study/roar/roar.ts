@@ -72,7 +72,7 @@ export async function runRoarStudy(options: RoarStudyOptions): Promise<{ result:
     stage('train models', plans.length),
   );
   if (configuration.protocols.includes('repaired')) await writeRandomBands(context);
-  const drowned = await inParallel(
+  const unranked = await inParallel(
     runtimes,
     plans,
     ({ name }, runtime) => writeBands(context, name, runtime),
@@ -105,9 +105,7 @@ export async function runRoarStudy(options: RoarStudyOptions): Promise<{ result:
     seed: configuration.seed,
     trainings: todo.length,
     models,
-    drowned: plans.flatMap(({ name: model }, i) =>
-      configuration.methods.map((method) => ({ model, method, share: drowned[i]![method]! })),
-    ),
+    unranked: unranked.flat(),
     protocols,
     claims: protocols.flatMap((protocol) => configuration.losses.flatMap((loss) => claimsOf(protocol, loss))),
     samples,

@@ -20,6 +20,7 @@ export async function makeSamples(
   const { configuration, sets } = context;
   const method = configuration.methods.at(-1)!;
   const protocol = configuration.protocols.at(-1)!;
+  if (configuration.sampleCount === 0) return { method, protocol, images: [] };
   const chosen = firstOfClasses(sets.test, configuration.sampleCount);
   const { images, labels } = sets.test.batch(chosen);
   const rows: { model: string; method: Chooser }[] = [
