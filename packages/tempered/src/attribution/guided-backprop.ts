@@ -13,7 +13,7 @@ export interface Deconvnet {
 
 /**
  * Guided backpropagation: the gradient, of which every rectifier passes on only what is positive. Springenberg et al.
- * 2015, §3.1. Networks without rectifiers get their gradient; which activations count is said at `rectifierRules`.
+ * 2015. Networks without rectifiers get their gradient; which activations count is said at `rectifierRules`.
  * It shows edges more than evidence (Adebayo et al. 2018).
  */
 export const guidedBackprop = (): GuidedBackprop => ({ name: 'guided-backprop' });

@@ -56,7 +56,7 @@ export interface BoundTightness {
 }
 
 /**
- * Bound tightness of proposition 1, at minimal perturbations. Boopathy et al. 2020, figure 2, after their code: its
+ * Bound tightness of proposition 1, at minimal perturbations. Boopathy et al. 2020, after their code: its
  * search stops at a margin of 0.1 and takes 10 rounds, ours at the boundary itself and as exactly as the attack says;
  * its steps are clip(1000 g, −1, 1), the sign but for gradients below 1e-3.
  *

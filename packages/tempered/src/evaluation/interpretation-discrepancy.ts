@@ -28,9 +28,9 @@ export interface DiscrepancyOptions extends Work {
 export interface InterpretationDiscrepancy {
   /** D₁ = ‖I(x, y) − I(x', y)‖₁, of the true class alone. */
   readonly oneClass: Float64Array;
-  /** D₂,ℓ1 = ½ (‖I(x, y) − I(x', y)‖₁ + ‖I(x, y') − I(x', y')‖₁), eq. 4; D₁ where y' is y. */
+  /** D₂,ℓ1 = ½ (‖I(x, y) − I(x', y)‖₁ + ‖I(x, y') − I(x', y')‖₁); D₁ where y' is y. */
   readonly twoClass: Float64Array;
-  /** D̃ = ½ ‖I(x, y) − I(x', y)‖₁ + ½ Σ_{i≠y} p_i(x') ‖I(x, i) − I(x', i)‖₁, what their training minimises, eq. 7. */
+  /** D̃ = ½ ‖I(x, y) − I(x', y)‖₁ + ½ Σ_{i≠y} p_i(x') ‖I(x, i) − I(x', i)‖₁, what their training minimises. */
   readonly allClasses: Float64Array;
   /** ½ (f_y(x) − f_y'(x)), which D₂,ℓ1 cannot be below where maps add up to logits: proposition 1. */
   readonly bound: Float64Array;

@@ -9,7 +9,7 @@ export interface Edges {
 
 /**
  * Edge detector: the magnitude of the Sobel gradient of the mean over the channels, borders repeated. It knows nothing of
- * the model; an explanation that looks like it may not either. Adebayo et al. 2018, §5; Hooker et al. 2019. [N, 1, H, W].
+ * the model; an explanation that looks like it may not either. Adebayo et al. 2018; Hooker et al. 2019. [N, 1, H, W].
  */
 export const edges = (): Edges => ({ name: 'edges' });
 

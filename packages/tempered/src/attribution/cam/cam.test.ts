@@ -456,11 +456,11 @@ describe.skipIf(!existsSync(FIXTURES))(`on networks from PyTorch (skipped where 
 });
 
 const MODELS = '../shared/models';
-const published = ['mnist-small-normal', 'mnist-small-int2adv', 'cifar-small-adv'];
 describe.skipIf(!existsSync(MODELS))(`on published weights (skipped where ${MODELS} is absent)`, () => {
-  it.each(published)('CAM equals Grad-CAM up to scale: %s', async (name) => {
-    const classifier = new Classifier(readModel(readFileSync(join(MODELS, `${name}.onnx`))), runtime);
-    await expectCamIsGradCam(classifier, noiseImages(2, classifier.inputShape));
+  const names = existsSync(MODELS) ? readdirSync(MODELS).filter((name) => name.endsWith('.onnx')) : [];
+  it.each(names)('CAM equals Grad-CAM up to scale: %s', async (name) => {
+    const classifier = new Classifier(readModel(readFileSync(join(MODELS, name))), runtime);
+    await expectCamIsGradCam(classifier, noiseImages(1, classifier.inputShape));
     expect(lastFeatureMap(classifier.description)).toBe(classActivationHead(classifier.description).featureMap);
     await classifier.release();
   });

@@ -7,7 +7,7 @@ export interface HiResCam extends Required<MapOptions> {
 }
 
 /**
- * HiResCAM: activation times gradient at every position, added over the channels. Draelos & Carin 2020, eq. 4. Where the
+ * HiResCAM: activation times gradient at every position, added over the channels. Draelos & Carin 2020. Where the
  * layer is followed by linear layers alone, the map at its own size adds up to the logit without its bias.
  */
 export const hiResCam = ({

@@ -8,7 +8,7 @@ export interface LayerCam extends Required<MapOptions> {
 
 /**
  * LayerCAM: every activation weighed by its own gradient where that is positive, added over the channels; also for
- * early layers, whose gradients differ from place to place. Jiang et al. 2021, eq. 5 to 7.
+ * early layers, whose gradients differ from place to place. Jiang et al. 2021.
  */
 export const layerCam = ({ relu = true, resize = 'bilinear' }: MapOptions = {}): LayerCam => ({
   name: 'layer-cam',

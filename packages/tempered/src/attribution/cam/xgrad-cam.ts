@@ -9,7 +9,7 @@ export interface XGradCam extends Required<MapOptions> {
 /**
  * XGrad-CAM: a channel's weight is the mean of its gradients weighed by its activations, Σ A g / Σ A, so that the map
  * adds up to what the layer's values count for (its two axioms, sensitivity and conservation, as far as gradients tell).
- * Fu et al. 2020, eq. 8. A channel whose activations add up to 0 gets the weight 0.
+ * Fu et al. 2020. A channel whose activations add up to 0 gets the weight 0.
  */
 export const xGradCam = ({ relu = true, resize = 'bilinear' }: MapOptions = {}): XGradCam => ({
   name: 'xgrad-cam',

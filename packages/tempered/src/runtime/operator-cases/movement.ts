@@ -132,6 +132,10 @@ export const movementCases: readonly OperatorCase[] = [
   }),
   on('Identity', 'integers', [fed(integers([1, 2]))], {}, ['int64']),
   on('Pad', 'axes given', [image, integers([1, 2]), constant(numbers([0], [])), integers([3])]),
+  on('Resize', 'linear, half_pixel, to a size', [image, undefined, undefined, integers([2, 3, 13, 7])], {
+    mode: text('linear'),
+    coordinate_transformation_mode: text('half_pixel'),
+  }),
   on('Resize', 'cubic', [image, undefined, constant(numbers([1, 1, 2, 2]))], {
     mode: text('cubic'),
     cubic_coeff_a: float(-0.75),
