@@ -4,7 +4,16 @@ import { arrangeGrid, createBitmap, upscale } from './bitmap.ts';
 import { colorOf, DIVERGING, SEQUENTIAL } from './colormap.ts';
 import { maskOutline } from './mask-outline.ts';
 import { percentile } from './percentile.ts';
-import { renderAttribution, renderImage, renderOverlay, renderPerturbation } from './render.ts';
+import {
+  attributionDifference,
+  attributionScale,
+  renderAttribution,
+  renderColorbar,
+  renderImage,
+  renderOverlay,
+  renderPerturbation,
+  sumChannels,
+} from './render.ts';
 
 const tensor = (shape: number[], values: number[]): Tensor => ({ shape, data: Float32Array.from(values) });
 const pixel = (bitmap: { width: number; data: Uint8ClampedArray }, x: number, y = 0) => [
@@ -119,6 +128,40 @@ it('lays an attribution over a grey image', () => {
   expect(pixel(bitmap, 1)).toEqual([...colorOf(DIVERGING, 1), 255]);
   expect(pixel(bitmap, 2)).toEqual([...colorOf(DIVERGING, -1), 255]);
   expect(() => renderOverlay(tensor([1, 1, 1, 1], [0]), tensor([1, 1, 1, 2], [0, 0]))).toThrow(RangeError);
+});
+
+it('lays magnitudes over it in the warm colours', () => {
+  const image = tensor([1, 1, 1, 2], [0, 0]);
+  const { bitmap } = renderOverlay(image, tensor([1, 1, 1, 2], [-2, 0]), { kind: 'magnitude' });
+  expect(pixel(bitmap, 0)).toEqual([...colorOf(DIVERGING, 1), 255]);
+});
+
+describe('several maps', () => {
+  const [a, b] = [tensor([1, 2, 1, 2], [1, 2, 1, -1]), tensor([1, 2, 1, 2], [0, 10, 20, 0])];
+
+  it('have their figures without being drawn', () =>
+    expect(attributionScale(b, { percentile: 50 })).toEqual({ clip: 15, positiveShare: 1 }));
+
+  it('differ by what is left of each over its own scale', () => {
+    const difference = attributionDifference(a, b, { clips: [2, 40] });
+    expect(difference.shape).toEqual([1, 1, 1, 2]);
+    expect([...difference.data]).toEqual([20 / 40 - 2 / 2, 10 / 40 - 1 / 2]);
+    // What is beyond the strongest colour is drawn as it.
+    expect([...attributionDifference(a, b, { clips: [2, 5] }).data]).toEqual([0, 0.5]);
+    const rounded = { ...a, data: a.data.map((value) => value * (1 + 1e-7)) };
+    expect([...attributionDifference(a, rounded, { clips: [2, 2] }).data]).toEqual([0, 0]);
+    expect(() => attributionDifference(a, tensor([1, 1, 1, 3], [0, 0, 0]), { clips: [1, 1] })).toThrow(RangeError);
+  });
+
+  it('are drawn by the sum of their channels', () => {
+    expect(sumChannels(a)).toEqual(tensor([1, 1, 1, 2], [2, 1]));
+    expect(sumChannels(tensor([2, 3], [1, 2, 3, 4, 5, 6])).shape).toEqual([2, 1, 1, 3]);
+  });
+});
+
+it('draws a colour bar from end to end', () => {
+  const bar = renderColorbar(DIVERGING, { width: 3, height: 2 });
+  expect([0, 1, 2].map((x) => pixel(bar, x, 1).slice(0, 3))).toEqual([-1, 0, 1].map((t) => [...colorOf(DIVERGING, t)]));
 });
 
 describe('geometry', () => {

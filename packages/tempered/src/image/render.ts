@@ -154,6 +154,9 @@ export function attributionScale(
   return { clip, positiveShare };
 }
 
+/** Maps in single precision that differ by less, as a share of their scale, are equal. */
+const ROUNDING = 1e-6;
+
 /**
  * What sets two maps of an image apart as they are drawn: the second minus the first, channels summed, each over the
  * value of its strongest colour, so that maps of networks with very different slopes can be compared.
@@ -173,7 +176,11 @@ export function attributionDifference(
   ];
   if (a.width !== b.width || a.height !== b.height)
     throw new RangeError(`The maps are ${a.width} × ${a.height} and ${b.width} × ${b.height} pixels.`);
-  return { shape: [1, 1, a.height, a.width], data: Float32Array.from(b.values, (value, i) => value - a.values[i]!) };
+  const data = Float32Array.from(b.values, (value, i) => {
+    const difference = value - a.values[i]!;
+    return Math.abs(difference) < ROUNDING ? 0 : difference;
+  });
+  return { shape: [1, 1, a.height, a.width], data };
 }
 
 /** The colours of a map from its lower end to its upper one, for colour bars. */

@@ -183,7 +183,8 @@ function cellsOf(
       const [first, second] = [0, 1].map((model) => planes[model]![condition]![method]!) as [Tensor, Tensor];
       const map = attributionDifference(rowOf(first, index), rowOf(second, index), { clips, kind: kinds[method]! });
       const { bitmap, clip } = renderAttribution(map, { percentile });
-      return { picture: bitmap, captions: [{ text: clip > 0 ? `± ${measured(clip)} of the scale` : 'none' }] };
+      if (clip === 0) return { picture: bitmap, message: 'no difference' };
+      return { picture: bitmap, captions: [{ text: `± ${measured(clip)} of the scale` }] };
     },
   };
 }
@@ -308,7 +309,7 @@ function legend(
 ): Pick<PictureTable, 'keys' | 'notes' | 'lines'> {
   const unitOf = (kind: Kind): string => {
     const units = new Set(methods.filter((_, i) => kinds[i] === kind).map(({ unit }) => unit));
-    const title = kind === 'signed' ? 'signed maps' : 'magnitudes';
+    const title = kind === 'signed' ? 'signed maps' : 'unsigned maps';
     return `${title}: ${units.size === 1 ? [...units].join() : 'units below'}`;
   };
   const names = shortNames(models.map(({ name }) => name));
@@ -332,7 +333,11 @@ function legend(
     });
   const units = [...new Set(methods.map(({ unit }) => unit))];
   const labelled = (unit: string) => list(methods.filter((method) => method.unit === unit).map(({ label }) => label));
-  const shared = { own: 'of each map by itself', image: 'one for an image and method', method: 'one for a method' };
+  const shared = {
+    own: 'of each map by itself',
+    image: 'the largest among the maps of an image by a method',
+    method: 'the largest among all maps of a method',
+  };
   const clip = `the clip, the ${percentile}th percentile of |a|, ${shared[scale]}`;
   return {
     lines,
