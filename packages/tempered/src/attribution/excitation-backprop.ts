@@ -10,10 +10,11 @@ export interface ExcitationBackprop {
 /**
  * Excitation backpropagation: the probability that a random walk from the class down the network, which follows
  * excitatory connections in proportion to their contributions, passes a pixel (or an element of `layer`; the authors
- * show layers in the middle). Biases take no part, so each map adds up to 1. Zhang et al. 2016, eq. 1–3.
+ * show layers in the middle). Biases take no part, so each map adds up to 1, less what arrives at units without any
+ * excitatory input; the certificate says where. Zhang et al. 2016, §3.1–3.2.
  *
  * `contrastive` subtracts the walk from a dual class whose weights are those of the class with the other sign, so that
- * what speaks for all classes alike vanishes (§3.3); such maps add up to 0.
+ * what speaks for all classes alike vanishes (§3.3); such maps add up to about 0 and have no certificate.
  *
  * It is the z⁺ rule without biases from a relevance of 1; negative inputs count through negative weights.
  *
@@ -41,5 +42,6 @@ export const excitationBackpropPass = ({ contrastive }: ExcitationBackprop): One
     key: `excitation backprop ${contrastive}`,
     assignment: { composite, operators: {}, nodes: new Map() },
     initial: 'one',
+    conserved: !contrastive,
   });
 };

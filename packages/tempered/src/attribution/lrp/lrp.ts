@@ -9,7 +9,7 @@ import { resolveLayer } from '../layer.ts';
 import type { OnePass, PassContext, Written } from '../one-pass.ts';
 import { parseUnit } from '../unit.ts';
 import { type Composite, epsilonGammaBox } from './composites.ts';
-import { type Assignment, perImage, propagate } from './relevance.ts';
+import { type Assignment, propagate } from './relevance.ts';
 import { checkRule, type LrpRule, sharesOf } from './rules.ts';
 
 export interface Lrp {
@@ -83,16 +83,21 @@ export function relevancePass({
   key,
   assignment,
   initial,
+  conserved = true,
 }: {
   key: string;
   assignment: Assignment;
   initial: 'value' | 'one';
+  /** Whether the rules are meant to keep the sum of relevance, which is then certified. */
+  conserved?: boolean;
 }): OnePass {
   return {
     key,
     passes: passesOf(assignment.composite.convolution),
     write: (context) => writeRelevance(context, assignment, initial),
-    certify: ({ start, ...outputs }, attributions) => certificateOf(start!.data, outputs, attributions),
+    ...(conserved && {
+      certify: ({ start, ...outputs }, attributions) => certificateOf(start!.data, outputs, attributions),
+    }),
   };
 }
 
@@ -121,6 +126,13 @@ function writeRelevance(context: PassContext, assignment: Assignment, initial: '
     others: { start: total, ...Object.fromEntries(losses.map(([name, value]) => [`${LOST}${name}`, value])) },
   };
 }
+
+/** The sum of each image's values, [N]. */
+const perImage = (g: GraphBuilder, value: Value): Value =>
+  g.reduceSum(
+    value,
+    value.shape.flatMap((_, axis) => (axis === 0 ? [] : [axis])),
+  );
 
 /** Before the names of nodes, among the outputs of a program. */
 const LOST = 'lost/';

@@ -3,6 +3,7 @@ import { type GraphBuilder, gradient, type Node, type Rule, type Value } from 'o
 import { UsageError } from '../../errors.ts';
 import type { Composite } from './composites.ts';
 import { findLayers, isConvolution, type Layer, type Network } from './network.ts';
+import { type PerImage, perImageIn } from './per-image.ts';
 import type { LrpRule } from './rules.ts';
 import { throughLayer } from './through-layer.ts';
 import { pass, throughNode } from './through-node.ts';
@@ -27,28 +28,41 @@ interface Relevance {
   readonly lost: ReadonlyMap<string, Value>;
 }
 
+interface Part {
+  /** Relevance of the value called `at`. */
+  readonly value: Value;
+  readonly at: string;
+}
+
+interface Account {
+  readonly arrived: readonly Part[];
+  readonly passed: Part[];
+}
+
 /** Writes the relevance of `wrt` from that of `root`; `x` is the image, from which both depend. */
 export function propagate(
   g: GraphBuilder,
   { x, root, wrt, initial, assignment }: { x: Value; root: Value; wrt: Value; initial: Value; assignment: Assignment },
 ): Relevance {
+  const sumOf = perImageIn(g, x, [...g.graph.nodes]);
   const network = findLayers(g, x, root);
   const nonNegative = nonNegativeIn(g);
-  const accounts = new Map<string, { arrived: Value[]; passed: Value[] }>();
+  const accounts = new Map<string, Account>();
   const unused = new Set([...assignment.nodes.values()].map(({ name }) => name));
   const audited =
     (rule: Rule): Rule =>
     (context) => {
       const { node, dys } = context;
-      const account = { arrived: dys.filter((dy) => dy !== undefined), passed: [] as Value[] };
+      const arrived = dys.flatMap((dy, i) => (dy ? [{ value: dy, at: node.outputs[i]! }] : []));
+      const account: Account = { arrived, passed: [] };
       accounts.set(node.outputs[0]!, account);
       return rule(context).map(
-        (thunk) =>
+        (thunk, i) =>
           thunk &&
           (() => {
-            const part = thunk();
-            account.passed.push(part);
-            return part;
+            const value = thunk();
+            account.passed.push({ value, at: node.inputs[i]! });
+            return value;
           }),
       );
     };
@@ -76,7 +90,7 @@ export function propagate(
     throw new UsageError(
       `${[...unused].map((name) => `'${name}'`).join(', ')} got a rule, but no relevance passes there`,
     );
-  return { relevance: relevance!, lost: lossesOf(g, accounts) };
+  return { relevance: relevance!, lost: lossesOf(g, accounts, sumOf) };
 }
 
 function ruleOfLayer(composite: Composite, { first, last }: Network, layer: Layer): LrpRule {
@@ -84,27 +98,19 @@ function ruleOfLayer(composite: Composite, { first, last }: Network, layer: Laye
   return end ?? (isConvolution(layer) ? composite.convolution : composite.dense);
 }
 
-function lossesOf(
-  g: GraphBuilder,
-  accounts: ReadonlyMap<string, { arrived: readonly Value[]; passed: readonly Value[] }>,
-): Map<string, Value> {
+function lossesOf(g: GraphBuilder, accounts: ReadonlyMap<string, Account>, sumOf: PerImage): Map<string, Value> {
   // Whatever the result does not need was not written after all.
   const written = new Set(g.graph.nodes.flatMap(({ outputs }) => outputs));
   const losses = new Map<string, Value>();
   for (const [name, { arrived, passed }] of accounts) {
-    if ([...arrived, ...passed].some((value) => !written.has(value.name)) || passed.length === 0) continue;
-    const sums = (values: readonly Value[]) => g.sum(values.map((value) => perImage(g, value)));
-    losses.set(name, g.sub(sums(arrived), sums(passed)));
+    const known = (parts: readonly Part[]) =>
+      parts.flatMap(({ value, at }) => (written.has(value.name) ? (sumOf(value, at) ?? []) : []));
+    const [before, after] = [known(arrived), known(passed)];
+    if (before.length < arrived.length || after.length < passed.length || passed.length === 0) continue;
+    losses.set(name, g.sub(g.sum(before), g.sum(after)));
   }
   return losses;
 }
-
-/** The sum of each image's values, [N]. */
-export const perImage = (g: GraphBuilder, value: Value): Value =>
-  g.reduceSum(
-    value,
-    value.shape.flatMap((_, axis) => (axis === 0 ? [] : [axis])),
-  );
 
 /** Operators whose output is never negative, and those that keep a sign. */
 const NON_NEGATIVE: ReadonlySet<string> = new Set([

@@ -90,19 +90,24 @@ export function throughNode(
   dependent: ReadonlySet<string>,
   rule: LrpRule,
 ): NodeRule | undefined {
-  if (COPIES.has(node.op)) return undefined;
+  if (COPIES.has(node.op))
+    return hasConstants(node, dependent) ? { rule: derivativeAt(node)!, lossy: true } : undefined;
   if (ACTIVATIONS.has(node.op)) return { rule: pass(node, dependent), lossy: false };
-  const variable = node.inputs.map((name) => dependent.has(name));
-  const affine = isAffine(g, node, dependent);
-  if (['Mul', 'Div'].includes(node.op) && variable.filter(Boolean).length === 1 && variable[0])
-    return { rule: pass(node, dependent), lossy: false };
-  if (node.op === 'Mul') return product(g, node, dependent, rule);
-  if (node.op === 'Div' && variable[0]) return { rule: passTo(0), lossy: false };
-  if (node.op === 'MatMul') return product(g, node, dependent, rule);
-  if (affine && conserves(rule)) return { rule: pass(node, dependent), lossy: false };
+  const [first, second] = node.inputs.map((name) => dependent.has(name));
+  // Whatever the denominator is, it is taken as given.
+  if (node.op === 'Div' && first) return { rule: passTo(0), lossy: false };
+  if (node.op === 'Mul' && first !== second) return { rule: pass(node, dependent), lossy: false };
+  if ((node.op === 'Mul' || node.op === 'MatMul') && first && second) return product(g, node, dependent, rule);
+  if (isAffine(g, node, dependent) && conserves(rule)) return { rule: pass(node, dependent), lossy: false };
   if (node.op === 'LayerNormalization' || node.op === 'InstanceNormalization')
     return { rule: normalisation(stabiliserOf(rule, node)), lossy: true };
   return { rule: rule.rule === 'pass' ? pass(node, dependent) : inProportion(stabiliserOf(rule, node)), lossy: true };
+}
+
+/** Whether constants are among the values that a node copies, such as the class token of a transformer: what they deserve is lost. */
+function hasConstants({ op, inputs }: Node, dependent: ReadonlySet<string>): boolean {
+  const copied = op === 'Concat' || op === 'Max' || op === 'Min' ? inputs : op === 'Where' ? inputs.slice(1) : [];
+  return copied.some((name) => !dependent.has(name));
 }
 
 const conserves = (rule: LrpRule): boolean => rule.rule === 'pass' || ('bias' in rule && rule.bias === 'ignored');
@@ -123,7 +128,9 @@ const passTo =
   ({ g, node, inputs, dy }) => {
     const { shape } = inputs[at]!;
     const thunk = () => {
-      if (shape.length > dy.shape.length || shape.some((length) => length > Math.max(...dy.shape)))
+      const extra = dy.shape.length - shape.length;
+      const fits = extra >= 0 && shape.every((length, axis) => length === 1 || length === dy.shape[axis + extra]);
+      if (!fits)
         throw new UsageError(`relevance cannot pass ${node.op} '${node.name}': its input and output differ in shape`);
       return g.sumTo(dy, shape);
     };
