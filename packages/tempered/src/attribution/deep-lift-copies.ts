@@ -55,13 +55,14 @@ export class Copies {
       const other = reference[i]!;
       this.#share(node, other);
       const varies = node.inputs.some((name) => this.#varying.has(name));
-      const passes = node.inputs.some((name) => this.#passing.has(name));
+      const passing = node.inputs.filter((name) => this.#passing.has(name));
+      const quantized = node.op === 'QuantizeLinear' || passing.some((name) => !isFloat(this.#g.value(name).dtype));
       node.outputs.forEach((name, k) => {
         if (name === '') return;
         if (!varies) return;
         this.#references.set(name, this.#g.value(other.outputs[k]!));
         this.#varying.add(name);
-        if (passes && (isFloat(this.#g.value(name).dtype) || node.op === 'QuantizeLinear')) this.#passing.add(name);
+        if (passing.length > 0 && (isFloat(this.#g.value(name).dtype) || quantized)) this.#passing.add(name);
       });
     });
   }

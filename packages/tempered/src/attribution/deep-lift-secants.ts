@@ -20,7 +20,7 @@ export interface Elementwise {
 }
 
 /** Returns the multiplier of x: `dy` times the slope. */
-export type Secant = (node: Elementwise) => Value;
+type Secant = (node: Elementwise) => Value;
 
 /**
  * Up to this |x − x0|, the functions whose curvature changes over distances of about 1 take their derivative at the

@@ -149,6 +149,23 @@ describe('the rescale rule', () => {
     }
   });
 
+  it('rounding to integers and back, moved about in between', async () => {
+    const model = summed([2, 2], (g, x) => {
+      const [scale, zero] = [g.constant(0.25), g.tensor({ dtype: 'uint8', shape: [], data: Uint8Array.of(128) })];
+      const integers = g.op('QuantizeLinear', [x, scale, zero]);
+      return g.op('DequantizeLinear', [g.transpose(integers, [0, 2, 1]), scale, zero]);
+    });
+    const [x, x0] = [
+      [0.3, -1.1, 0.55, 100],
+      [0.6, -1.2, -0.2, 0.1],
+    ] as const;
+    const f = (value: number) => Math.min(Math.round(value / 0.25), 127) * 0.25;
+    expectClose(
+      (await lift(model, x, x0)).attributions.data,
+      x.map((value, i) => f(value) - f(x0[i]!)),
+    );
+  });
+
   it('multiplies by the slope where an input equals its reference', async () => {
     const model = summed([3], (g, x) => g.tanh(x));
     const classifier = new Classifier(model, runtime);
@@ -420,7 +437,7 @@ describe('DeepLIFT', () => {
     const average = noiseImages(4, [2, 2, 3], 9);
     const options = { images, target: 1 };
     const found = await attribute(network('Tanh'), { ...options, method: deepLift({ baseline: { average } }) });
-    const single = [];
+    const single: Attribution[] = [];
     for (let k = 0; k < 4; k++)
       single.push(
         await attribute(network('Tanh'), { ...options, method: deepLift({ baseline: rows(average, k, k + 1) }) }),

@@ -82,7 +82,7 @@ const deepLiftPass = (rule: DeepLiftRule, local: boolean, baselines: Tensor): On
 
 const sumOfRows = (g: GraphBuilder, x: Value): Value => g.reduceSum(x, [...x.shape.keys()].slice(1));
 
-export interface DeepLiftProblem {
+interface DeepLiftProblem {
   readonly x: Value;
   readonly baseline: Value;
   readonly target: Value;
