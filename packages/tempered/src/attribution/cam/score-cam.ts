@@ -23,7 +23,8 @@ export interface ScoreCam extends Required<MapOptions> {
 /**
  * Score-CAM: each channel, brought to the size of the image and to [0, 1], is laid over the image as a mask, and weighs
  * as much as what is explained is there. Wang et al. 2020, algorithm 1. As many forward passes an image as the layer has
- * channels, in batches. A channel that is the same everywhere shows nothing of the image.
+ * channels, in batches. Masks are resized like the map, and bilinearly where that keeps the layer's size. A channel that
+ * is the same everywhere shows nothing of the image.
  */
 export const scoreCam = ({
   relu = true,
