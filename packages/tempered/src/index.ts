@@ -238,7 +238,7 @@ export {
   type AttackStabilityOptions,
   attackStability,
 } from './evaluation/explanations/attack-stability.ts';
-export { attributionSparsity, giniIndex } from './evaluation/explanations/gradient-sparsity.ts';
+export { attributionSparsity } from './evaluation/explanations/gradient-sparsity.ts';
 export {
   type LabelRandomisation,
   type LabelRandomisationOptions,
@@ -366,6 +366,7 @@ export { type ReadModelOptions, readModel, writeModelFile } from './models/load.
 export { type NewHeadOptions, withNewHead } from './models/new-head.ts';
 export { argmaxRows, type PredictOptions, predict, predictLogits, softmaxRows } from './models/predict.ts';
 export { type Detour, type GradientRepair, repaired } from './models/repair.ts';
+export { withSoftplus } from './models/softplus.ts';
 export { type WeightLayer, weightLayers } from './models/weight-layers.ts';
 export {
   type ClassActivationHead,

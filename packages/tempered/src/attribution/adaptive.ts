@@ -2,8 +2,8 @@
 import { UsageError } from '../errors.ts';
 import { type Tensor, takeRows } from '../tensor.ts';
 import { checkCount } from './check-count.ts';
+import { collectRows } from './collect-rows.ts';
 import { completeness, type Task } from './explanation.ts';
-import { stacked } from './path.ts';
 import { overPoints } from './points.ts';
 import type { Way } from './way.ts';
 
@@ -65,32 +65,38 @@ export async function meanSlopesRefined(
   if (!(tolerance >= 0)) throw new UsageError(`tolerance must be 0 or more, not ${tolerance}`);
   if (!(maxSteps >= 3 * steps))
     throw new UsageError(`maxSteps must be ${3 * steps} or more, three times the steps, not ${maxSteps}`);
-  const size = way.end.data.length / way.end.shape[0]!;
-  const states = Array.from({ length: task.images.shape[0]! }, () => startOf(steps, size));
-  let open = states.map((_, image) => image);
+  const count = task.images.shape[0]!;
+  const integrals = collectRows(count);
+  const points: number[] = [];
+  const quadratureError: number[] = [];
   let shape: readonly number[] = [];
-  for (let round = 1; open.length > 0; round++) {
-    shape = await evaluate(task, way, states, open, round);
-    open = open.filter((image) => {
-      const gaps = gapsOf(states[image]!.cells, way.baseOutput[image]!, way.output[image]!);
-      if (round > 1 && isExact(gaps, way.output[image]!, way.baseOutput[image]!, tolerance)) return false;
-      return refine(states[image]!, gaps, maxSteps);
-    });
+  // Double sums and cells are kept for one group of images at a time.
+  for (let first = 0; first < count; first += task.batchSize) {
+    const group = Array.from({ length: Math.min(task.batchSize, count - first) }, (_, i) => first + i);
+    const states = new Map(group.map((image) => [image, startOf(steps)]));
+    let open = group;
+    for (let round = 1; open.length > 0; round++) {
+      shape = await evaluate(task, way, new Map(open.map((image) => [image, states.get(image)!])), round);
+      open = open.filter((image) => {
+        const [output, baseOutput] = [way.output[image]!, way.baseOutput[image]!];
+        const gaps = gapsOf(states.get(image)!.cells, baseOutput, output);
+        if (round > 1 && isExact(gaps, output, baseOutput, tolerance)) return false;
+        return refine(states.get(image)!, gaps, maxSteps);
+      });
+    }
+    for (const [image, state] of states) {
+      integrals.put(image, state.integral);
+      points[image] = state.cells.length;
+      quadratureError[image] = state.quadratureError;
+    }
   }
-  return {
-    integrals: stacked(
-      states.map(({ integral }) => integral),
-      shape,
-    ),
-    points: states.map(({ cells }) => cells.length),
-    quadratureError: states.map(({ quadratureError }) => quadratureError),
-  };
+  return { integrals: integrals.tensor(shape), points, quadratureError };
 }
 
-function startOf(steps: number, size: number): State {
+function startOf(steps: number): State {
   const cells = Array.from({ length: steps }, (_, k) => cell((k + 0.5) / steps, 1 / steps));
   const points = cells.map((cell) => ({ cell, weight: cell.width }));
-  return { cells, points, integral: new Float64Array(size), quadratureError: 0 };
+  return { cells, points, integral: new Float64Array(0), quadratureError: 0 };
 }
 
 const cell = (at: number, width: number): Cell => ({ at, width, value: 0, along: 0 });
@@ -99,11 +105,11 @@ const cell = (at: number, width: number): Cell => ({ at, width, value: 0, along:
 async function evaluate(
   task: Task,
   way: Way,
-  states: readonly State[],
-  images: readonly number[],
+  states: ReadonlyMap<number, State>,
   round: number,
 ): Promise<readonly number[]> {
-  const points = images.map((image) => states[image]!.points);
+  const images = [...states.keys()];
+  const points = [...states.values()].map(({ points }) => points);
   return overPoints(
     task,
     {
@@ -134,8 +140,8 @@ async function evaluate(
       powers: 0,
     },
     (row, { mean }) => {
-      const state = states[images[row]!]!;
-      state.integral = state.integral.map((sum, k) => sum + mean[k]!);
+      const state = states.get(images[row]!)!;
+      state.integral = mean.map((value, k) => value + (state.integral[k] ?? 0));
       state.quadratureError = largest(mean) === 0 ? 0 : largest(mean) / largest(state.integral);
     },
   );

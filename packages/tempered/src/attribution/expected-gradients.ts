@@ -10,7 +10,7 @@ import { explained, keyOfExplained } from './explained.ts';
 import { completenessOf, type Explain, type Task } from './explanation.ts';
 import { between } from './path.ts';
 import { overPoints, type Points } from './points.ts';
-import { type Estimate, estimateMean, relativeErrors } from './standard-error.ts';
+import { estimateMean, relativeErrors } from './standard-error.ts';
 
 interface OverBackground {
   readonly background: Tensor;
@@ -83,14 +83,16 @@ async function explain(task: Task, method: ExpectedGradients | GradientShap, sig
   if (background.shape[0] === 0) throw new UsageError(`the background has no images: ${name} starts at one of them`);
   if (task.layer !== undefined)
     throw new UsageError(`${name} attributes to the input: leave out the layer '${task.layer}'`);
-  const estimates: Estimate[] = [];
+  const count = images.shape[0]!;
+  const attributions = zeros(images.shape);
+  const standardError = new Array<number>(count);
   await overPoints(
     task,
     {
       key: `${local ? 'gradient' : 'share'} of ${keyOfExplained(of)} from a background${sigma > 0 ? ' under noise' : ''}`,
       stage: name,
       passes: { forwards: 1, backwards: 1 },
-      counts: new Int32Array(images.shape[0]!).fill(samples),
+      counts: new Int32Array(count).fill(samples),
       images: { x: images, target: targetRows },
       points: drawnPoints(task, background, sigma),
       write: ({ g, model }, { x, target, start, at, noise }) => {
@@ -102,13 +104,11 @@ async function explain(task: Task, method: ExpectedGradients | GradientShap, sig
       powers: 1,
     },
     (image, moments) => {
-      estimates[image] = estimateMean(moments);
+      const estimated = estimateMean(moments);
+      attributions.data.set(estimated.values, image * estimated.values.length);
+      standardError[image] = relativeErrors(estimated);
     },
   );
-  const attributions = zeros(images.shape);
-  estimates.forEach(({ values }, i) => {
-    attributions.data.set(values, i * values.length);
-  });
   const output = await valuesAt(task);
   const baseOutput = await meanOverBackground(task, background);
   const differences = output.map((value, i) => value - baseOutput[i]!);
@@ -118,7 +118,7 @@ async function explain(task: Task, method: ExpectedGradients | GradientShap, sig
     baseOutput,
     certificate: {
       ...(!local && { completeness: completenessOf(attributions, differences) }),
-      ...(samples > 1 && { standardError: estimates.map(relativeErrors) }),
+      ...(samples > 1 && { standardError }),
     },
   };
 }

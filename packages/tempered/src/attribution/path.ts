@@ -1,7 +1,8 @@
 /** @file Integrals along the straight way from a baseline to an image. */
 import type { GraphBuilder, Value } from 'onnx-grad';
 import type { ProgramContext } from '../models/classifier.ts';
-import { type Tensor, zeros } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
+import { collectRows } from './collect-rows.ts';
 import type { Task } from './explanation.ts';
 import { overPoints, type Points } from './points.ts';
 import { type QuadratureRule, quadrature } from './quadrature.ts';
@@ -47,7 +48,7 @@ export async function integrate(
   const { positions, weights } = quadrature(rule, steps);
   const starts = new Float64Array(steps);
   for (let k = 1; k < steps; k++) starts[k] = starts[k - 1]! + weights[k - 1]!;
-  const integrals: Float64Array[] = [];
+  const integrals = collectRows(task.images.shape[0]!);
   const shape = await overPoints(
     task,
     {
@@ -55,11 +56,9 @@ export async function integrate(
       counts: new Int32Array(task.images.shape[0]!).fill(steps),
       weight: (_, k) => (increments ? 1 : weights[k]!),
     },
-    (image, { mean }) => {
-      integrals[image] = mean;
-    },
+    (image, { mean }) => integrals.put(image, mean),
   );
-  return stacked(integrals, shape);
+  return integrals.tensor(shape);
 }
 
 /** The points of an integrand: for each, its place and the ends of its interval. */
@@ -82,13 +81,4 @@ function along(
     write: (context, { at, from, to, ...inputs }) => write(context, inputs, { at: at!, from: from!, to: to! }),
     powers: 0,
   };
-}
-
-/** Arrays of one shape as the rows of a tensor. */
-export function stacked(parts: readonly Float64Array[], shape: readonly number[]): Tensor {
-  const result = zeros([parts.length, ...shape]);
-  parts.forEach((part, i) => {
-    result.data.set(part, i * part.length);
-  });
-  return result;
 }

@@ -25,7 +25,7 @@ describe.each(Object.entries<AttributionPreset>(attributionPresets))('%s', (_, p
     expect(source).not.toBe('');
     const { attributions, cost } = await attribute(affine, { images, target: [0, 1], method, of });
     expect(attributions.data.every(Number.isFinite)).toBe(true);
-    const points = 'samples' in method ? method.samples : 'steps' in method ? method.steps : 0;
+    const points = 'samples' in method ? method.samples : method.steps;
     expect(cost.backwards).toBe(2 * points * (preset.source.includes('10 ') ? 10 : 1));
   });
 });

@@ -1,15 +1,14 @@
 /** @file SmoothGrad and integrated gradients as published studies computed them. */
 import type { ModelDescription } from '../models/classifier.ts';
 import { withSoftplus } from '../models/softplus.ts';
-import type { AttributionMethod } from './attribute.ts';
 import type { Explained } from './explained.ts';
-import { integratedGradients } from './integrated-gradients.ts';
-import { smoothGrad } from './smoothgrad.ts';
+import { type IntegratedGradients, integratedGradients } from './integrated-gradients.ts';
+import { type SmoothGrad, smoothGrad } from './smoothgrad.ts';
 
 export interface AttributionPreset {
   /** The study, and where in it. */
   readonly source: string;
-  readonly method: AttributionMethod;
+  readonly method: SmoothGrad | IntegratedGradients;
   readonly of: Explained;
   /** Whose class is explained: pass the labels as `target`, or leave the target out for the predicted classes. */
   readonly classes: 'true' | 'predicted' | 'any';

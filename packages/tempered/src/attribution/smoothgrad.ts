@@ -5,6 +5,7 @@ import { type Tensor, zeros } from '../tensor.ts';
 import { valuesAt } from './at-images.ts';
 import type { AttributionMethod } from './attribute.ts';
 import { checkCount } from './check-count.ts';
+import { collectRows } from './collect-rows.ts';
 import { keyOfExplained } from './explained.ts';
 import type { Explanation, Methods, Task } from './explanation.ts';
 import { plainGradient } from './gradient.ts';
@@ -103,23 +104,22 @@ async function explain(
   const { method, samples } = description;
   checkCount('samples', samples);
   const count = task.images.shape[0]!;
-  const estimates: Estimate[] = new Array(count);
+  const attributions = collectRows(count);
+  const standardError = new Array<number>(count);
   const take = (image: number, moments: Moments) => {
-    estimates[image] = estimate(moments);
+    const estimated = estimate(moments);
+    attributions.put(image, estimated.values);
+    standardError[image] = relativeErrors(estimated);
   };
   const pass = methods.onePass(method, task);
   const { shape, layer } = pass
     ? await inOneProgram(task, description, pass, powers, take)
     : await sampleBySample(task, description, methods, powers, take);
-  const attributions = zeros([count, ...shape]);
-  estimates.forEach(({ values }, i) => {
-    attributions.data.set(values, i * values.length);
-  });
   return {
-    attributions,
+    attributions: attributions.tensor(shape),
     output: await valuesAt(task),
     ...(layer !== undefined && { layer }),
-    ...(samples > 1 && { certificate: { standardError: estimates.map(relativeErrors) } }),
+    ...(samples > 1 && { certificate: { standardError } }),
   };
 }
 
