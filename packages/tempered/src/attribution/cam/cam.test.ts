@@ -405,7 +405,7 @@ describe('the default layer', () => {
 
   it.each([
     ['small-cnn', [3, 32, 32], 'relu3'],
-    ['mnist-cnn-one-pool', [1, 28, 28], 'pool'],
+    ['gap-pool', [1, 28, 28], 'pool2'],
     ['gap-wresnet', [3, 32, 32], 'pair15'],
     ['cifar-small-resnet', [3, 32, 32], 'relu'],
   ] as const)('of our %s', (architecture, inputShape, expected) => {
