@@ -35,7 +35,7 @@ export async function withMasked<T>(
   others: Readonly<Record<string, HostTensor>>,
   use: (at: AtEngine) => Promise<T>,
 ): Promise<T> {
-  const own = {
+  const own: Record<string, HostTensor> = {
     ...others,
     values: feed(values),
     ...(layer !== undefined && { image: feed(rows(images, row, row + 1)) }),
