@@ -116,6 +116,13 @@ export { layerCam } from './attribution/cam/layer-cam.ts';
 export type { Resizing } from './attribution/cam/resizing.ts';
 export { scoreCam } from './attribution/cam/score-cam.ts';
 export { xGradCam } from './attribution/cam/xgrad-cam.ts';
+export {
+  type MapReading,
+  type MethodEntry,
+  methodCatalogue,
+  methodsFrom,
+  type NamedMethod,
+} from './attribution/catalogue.ts';
 export { conductance, neuronConductance } from './attribution/conductance.ts';
 export { type DeepLiftRule, deepLift } from './attribution/deep-lift.ts';
 export { deepShap } from './attribution/deep-shap.ts';
@@ -238,7 +245,20 @@ export {
   type AttackStabilityOptions,
   attackStability,
 } from './evaluation/explanations/attack-stability.ts';
+export {
+  averageDrop,
+  averageGain,
+  averageIncrease,
+} from './evaluation/explanations/average-drop.ts';
+export { completeness } from './evaluation/explanations/completeness.ts';
+export { complexity, sparseness } from './evaluation/explanations/concentration.ts';
+export { type Control, type ControlOptions, controlMeasure } from './evaluation/explanations/control.ts';
+export { controlImages, trainControlModel } from './evaluation/explanations/control-model.ts';
+export type { Estimate } from './evaluation/explanations/estimate.ts';
+export type { Fill } from './evaluation/explanations/fill.ts';
 export { attributionSparsity } from './evaluation/explanations/gradient-sparsity.ts';
+export { type InfidelityOptions, infidelity } from './evaluation/explanations/infidelity.ts';
+export { type CurveOptions, deletion, insertion } from './evaluation/explanations/insertion-deletion.ts';
 export {
   type LabelRandomisation,
   type LabelRandomisationOptions,
@@ -246,12 +266,26 @@ export {
   labelRandomisation,
 } from './evaluation/explanations/label-randomisation.ts';
 export {
+  localizationAuc,
+  pointingGame,
+  relevanceMass,
+  relevanceRank,
+  topKIntersection,
+} from './evaluation/explanations/localization.ts';
+export {
   type MapSimilarity,
   type MapSimilarityOptions,
   type MeanSimilarity,
   mapSimilarity,
   meanSimilarity,
 } from './evaluation/explanations/map-similarity.ts';
+export { type MaxSensitivityOptions, maxSensitivity } from './evaluation/explanations/max-sensitivity.ts';
+export {
+  type ExplanationMeasure,
+  measureCatalogue,
+  measuresFrom,
+  type NamedMeasure,
+} from './evaluation/explanations/measures.ts';
 export {
   type ParameterRandomisationOptions,
   parameterRandomisation,
@@ -260,6 +294,15 @@ export {
   type Redraw,
   withRandomLayers,
 } from './evaluation/explanations/parameter-randomisation.ts';
+export { type Order, type PixelFlippingOptions, pixelFlipping } from './evaluation/explanations/pixel-flipping.ts';
+export type { Watched } from './evaluation/explanations/replacement.ts';
+export { type RoadOptions, road } from './evaluation/explanations/road.ts';
+export {
+  type MeasureScore,
+  type MethodScores,
+  type ScoreOptions,
+  scoreMethod,
+} from './evaluation/explanations/score.ts';
 export { ssim } from './evaluation/explanations/ssim.ts';
 export { fitDataset } from './evaluation/fit.ts';
 export type { CheckId, HonestyCheck, Verdict } from './evaluation/honesty/check.ts';

@@ -30,7 +30,10 @@ export function pixelRelevance({ shape, data }: Tensor, ranking: MeasureTask['ra
  *
  * @returns places [N, 1, H, W], and how many there are
  */
-export function pixelPlaces(task: MeasureTask, region = 1): { places: Tensor; count: number } {
+export function pixelPlaces(
+  task: Pick<MeasureTask, 'attributions' | 'ranking' | 'seed' | 'imageNumbers'>,
+  region = 1,
+): { places: Tensor; count: number } {
   const relevance = pixelRelevance(task.attributions, task.ranking);
   const [images = 0, , height = 1, width = 1] = relevance.shape;
   const columns = Math.ceil(width / region);

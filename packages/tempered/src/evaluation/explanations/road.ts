@@ -71,11 +71,11 @@ async function standing(task: MeasureTask, measure: Road): Promise<Float64Array>
       const image = start + Math.floor(row / shares.length);
       const target = task.targets[image]!;
       const value = of === 'accuracy' ? Number(values[row] === target) : values[row * classes + target]!;
-      result[image]! += value / shares.length;
+      result[image]! += value;
     }
     onProgress?.({ stage: `road, ${order}`, done: end, total });
   }
-  return result;
+  return result.map((sum) => sum / shares.length);
 }
 
 /** Copies of the images, one for each share, with that share of their pixels imputed. */

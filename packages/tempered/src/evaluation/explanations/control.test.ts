@@ -1,0 +1,67 @@
+/** Measures on the control model: those that tell maps apart pass, those that do not say so. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Dataset } from '../../data/dataset.ts';
+import { Classifier } from '../../models/classifier.ts';
+import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { naturalAccuracy } from '../accuracy.ts';
+import { controlMeasure } from './control.ts';
+import { controlImages, trainControlModel } from './control-model.ts';
+import { measuresFrom } from './measures.ts';
+
+const COUNT = 24;
+
+describe('the control of measures', () => {
+  let runtime: Runtime;
+  let classifier: Classifier;
+  let dataset: Dataset;
+  beforeAll(async () => {
+    runtime = await createNodeRuntime({ threads: 1 });
+    classifier = new Classifier(await trainControlModel(runtime), runtime);
+    dataset = await controlImages(classifier, COUNT);
+  }, 120_000);
+  afterAll(() => runtime.close());
+
+  const controlled = (text: string) => {
+    const [{ measure } = { measure: undefined }] = measuresFrom(text);
+    return controlMeasure(classifier, { dataset, measure: measure! });
+  };
+
+  it('has pictures that the model classifies right, by the object alone', async () => {
+    expect(dataset.count).toBe(COUNT);
+    expect((await naturalAccuracy(classifier, dataset)).accuracy).toBe(1);
+  });
+
+  it.each([
+    'deletion:step=0.1',
+    'insertion:step=0.1',
+    'pixel-flipping:step=0.1',
+    'average-drop',
+    'infidelity:samples=40',
+    'infidelity:samples=40,perturbation=gaussian,scaling=none',
+    'max-sensitivity:samples=2',
+    'pointing-game',
+    'relevance-mass',
+    'relevance-rank',
+    'localization-auc',
+    'top-k-intersection',
+    'sparseness',
+    'complexity',
+    'completeness',
+    'attack-stability:steps=3',
+    'parameter-randomisation',
+    'image-cosine',
+  ])('%s is fit', async (text) => {
+    const { fit, verdict, maps, leads, count } = await controlled(text);
+    expect(verdict).toMatch(/^fit: .+ before .+ before /);
+    expect([fit, maps.length, leads.length, count]).toEqual([true, 3, 2, COUNT]);
+    for (const lead of leads) expect(lead!.lower).toBeGreaterThan(0);
+  });
+
+  it('noise in place of the object is as bad as noise beside it: the measure reports itself unfit', async () => {
+    const { fit, verdict, leads } = await controlled('pixel-flipping:step=0.1,fill=uniform');
+    expect(fit).toBe(false);
+    expect(verdict).toMatch(/^unfit: it does not tell /);
+    expect(Math.min(...leads.map((lead) => lead!.lower))).toBeLessThan(0);
+  });
+});

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import { renderScoreReport } from './score-report.ts';
+import type { MeasuredScore, ScoredMeasure, ScoreResult } from './score-result.ts';
+import { scoreFindings } from './score-summary.ts';
+
+const score = (measure: string, value: number, reach = 0.1): MeasuredScore => ({
+  ...{ measure, value, lower: value - reach, upper: value + reach },
+  ...{ count: 10, undefinedCount: 0 },
+});
+
+const lead = (mean: number) => ({ mean, standardError: 0.1, lower: mean - 0.2, upper: mean + 0.2 });
+
+const measure = (name: string, fit: boolean | undefined, more: Partial<ScoredMeasure> = {}): ScoredMeasure => ({
+  ...{ name, summary: `what ${name} is`, better: 'higher', acrossModels: true, over: 'mean' },
+  protocol: `how ${name} was measured`,
+  ...(fit !== undefined && {
+    control: {
+      fit,
+      maps: ['the true mask', 'a random map', 'the inverse mask'].map((map, k) => ({
+        name: map,
+        score: { value: 1 - k / 2, lower: 0.9 - k / 2, upper: 1.1 - k / 2, count: 10, undefinedCount: 0 },
+      })),
+      leads: [lead(0.5), lead(fit ? 0.5 : 0.1)],
+      count: 10,
+      verdict: fit
+        ? 'fit: the true mask before a random map'
+        : 'unfit: it does not tell a random map from the inverse mask',
+    },
+  }),
+  ...more,
+});
+
+const row = (model: string, method: string, scores: MeasuredScore[]) => ({
+  ...{ model, method, forwards: 10, backwards: 10, seconds: 1 },
+  scores,
+});
+
+const RESULT: ScoreResult = {
+  dataset: { name: 'shapes', split: 'test', count: 10 },
+  models: ['plain', '<robust>'].map((name) => ({
+    ...{ name, file: `${name}.onnx` },
+    accuracy: { correct: 9, count: 10, accuracy: 0.9, lower: 0.55, upper: 1 },
+  })),
+  methods: ['gradient', 'random'].map((name) => ({ name, settings: name, ranking: 'signed', scale: 'local' })),
+  measures: [
+    measure('mass', true),
+    measure('loss', true, { better: 'lower', acrossModels: false }),
+    measure('noise', false),
+    measure('other', undefined),
+  ],
+  rows: [
+    row('plain', 'gradient', [score('mass', 0.3), score('loss', 0.5), score('noise', 0.9), score('other', 1)]),
+    row('plain', 'random', [score('mass', 0.3), score('loss', 0.9), score('noise', 0.1), score('other', 1)]),
+    row('<robust>', 'gradient', [score('mass', 0.8), score('loss', 0.1), score('noise', 0.1), score('other', 1)]),
+    row('<robust>', 'random', [score('mass', 0.3), score('loss', 0.9)]),
+  ],
+  protocol: [{ name: 'Images', value: 'the first 10' }],
+  versions: { tempered: '0' },
+};
+
+describe('findings of scores', () => {
+  const texts = scoreFindings(RESULT).map(({ topic, text }) => `${topic}: ${text}`);
+
+  it('say which measures failed their control, and which had none', () => {
+    expect(texts[0]).toBe(
+      'Controls: 2 of 3 measures tell planted true maps from random ones, and those from wrong ones. Do not go by noise: with these settings it does not.',
+    );
+    expect(texts[1]).toBe('Controls: Not put to the test: other.');
+  });
+
+  it('compare models by measures that compare them, where intervals are apart, and not by unfit ones', () => {
+    expect(texts[2]).toBe('mass: <robust> scores better than plain by gradient.');
+    expect(texts.filter((text) => /^(loss|noise|other): /.test(text))).toEqual([]);
+  });
+
+  it('tell what is no better than random', () => {
+    expect(texts.slice(3)).toEqual([
+      'Random maps: On plain these do not score better than random maps: mass (gradient).',
+    ]);
+  });
+});
+
+describe('the report of scores', () => {
+  const page = renderScoreReport(RESULT);
+
+  it('is one page that needs nothing beside it', () => {
+    expect(page).toMatch(/^<!doctype html>/);
+    expect(page).not.toMatch(/<script|<link|https?:\/\/(?!www\.w3\.org)/);
+    expect(page).not.toContain('<robust>');
+    expect(page).toContain('&lt;robust&gt;');
+  });
+
+  it('states how each number was measured, and whether the measure is fit', () => {
+    for (const { name } of RESULT.measures) expect(page).toContain(`how ${name} was measured`);
+    expect(page.match(/The control passed/g)).toHaveLength(2);
+    expect(page.match(/The control failed/g)).toHaveLength(1);
+    expect(page).toContain('it does not tell a random map from the inverse mask');
+    expect(page.match(/<b class="wrong">unfit<\/b>/g)!.length).toBeGreaterThanOrEqual(3);
+    expect(page).toContain('[0.700,\u00a00.900]');
+  });
+
+  it('has a figure with a dot for every score', () => {
+    const [figure] = page.split('<h2>mass')[1]!.split('for-narrow');
+    expect(figure!.match(/<path transform/g) ?? figure!.match(/<circle/g)).not.toBeNull();
+  });
+});
