@@ -86,7 +86,9 @@ describe('layout', () => {
 
 describe('scale', () => {
   const clips = (scale: AttributionFigureOptions['scale']) =>
-    attributionFigure({ ...options, scale, percentile: 100 }).readings.map(([[maps]]) => maps!.map(({ clip }) => clip));
+    attributionFigure({ ...options, scale, percentile: 100 }).readings.map((conditions) =>
+      conditions[0]![0]!.map(({ clip }) => clip),
+    );
   const largest = (tensor: Tensor, i: number) => Math.max(...tensor.data.subarray(36 * i, 36 * (i + 1)).map(Math.abs));
 
   it('is each map’s own, one for an image, or one for a method', () => {

@@ -7,15 +7,26 @@ import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { estimateMean, type MeanEstimate } from '../../statistics.ts';
 import type { Tensor } from '../../tensor.ts';
-import { gradientAlignment, imageAlignment, objectAlignment } from './alignment.ts';
-import { attributionSparsity, giniIndex } from './gradient-sparsity.ts';
+import { gradientAlignment, imageAlignment, imageCosineKind, objectAlignment } from './alignment.ts';
+import { giniIndex } from './concentration.ts';
+import { attributionSparsity } from './gradient-sparsity.ts';
 
 const tensor = (shape: number[], values: number[]): Tensor => ({ shape, data: Float32Array.from(values) });
 
+let runtime: Runtime;
+let classifier: Classifier;
+const weights = [Array.from({ length: 16 }, (_, i) => (i < 4 ? 5 : 1)), new Array<number>(16).fill(-1)];
+const classes = ['a', 'b'];
+beforeAll(async () => {
+  runtime = await createNodeRuntime({ threads: 1 });
+  classifier = new Classifier({ ...affineModel([1, 4, 4], weights), classes }, runtime);
+});
+afterAll(() => runtime.close());
+
 describe('Gini index', () => {
   it.each([
-    ['all equal', [2, -2, 2, 2], 0],
-    ['one holds everything', [0, 0, -4, 0], 0.75],
+    ['all equal', [2, 2, 2, 2], 0],
+    ['one holds everything', [0, 0, 4, 0], 0.75],
     // By table I of Hurley and Rickard: 1 − 2 (1/10 · 3.5/4 + 2/10 · 2.5/4 + 3/10 · 1.5/4 + 4/10 · 0.5/4).
     ['one to four', [4, 1, 3, 2], 0.25],
   ])('%s', (_, values, expected) => expect(giniIndex(values)).toBeCloseTo(expected, 12));
@@ -28,7 +39,7 @@ describe('Gini index', () => {
   });
 
   it('of a batch is that of each image', () =>
-    expect([...attributionSparsity(tensor([2, 1, 2, 2], [1, 1, 1, 1, 0, 0, 0, 9]))]).toEqual([0, 0.75]));
+    expect([...attributionSparsity(tensor([2, 1, 2, 2], [1, -1, 1, 1, 0, 0, 0, -9]))]).toEqual([0, 0.75]));
 });
 
 describe('alignment with the object', () => {
@@ -81,6 +92,19 @@ describe('alignment with the image', () => {
     }
   });
 
+  it('of maps without channels is that with the sum over the channels of the image', async () => {
+    const images = noiseImages(2, [3, 4, 4]);
+    const attributions = noiseImages(2, [1, 4, 4], 3);
+    const task = { images, attributions, targets: new Int32Array(2), seed: 0, imageNumbers: [0, 1], batchSize: 2 };
+    const reading = { ranking: 'signed', scale: 'global' } as const;
+    const cosines = await imageCosineKind.score({ ...task, ...reading, classifier }, { name: 'image-cosine' });
+    const grey = { shape: [2, 1, 4, 4], data: new Float32Array(32) };
+    images.data.forEach((value, i) => {
+      grey.data[Math.floor(i / 48) * 16 + (i % 16)]! += value;
+    });
+    expect(cosines).toEqual(imageAlignment(grey, attributions).cosine);
+  });
+
   it('is no number without a gradient', () => {
     const { alignment, cosine } = imageAlignment(tensor([1, 2], [1, 1]), tensor([1, 2], [0, 0]));
     expect([alignment[0], cosine[0]]).toEqual([Number.NaN, Number.NaN]);
@@ -88,10 +112,6 @@ describe('alignment with the image', () => {
 });
 
 describe('over a data set', () => {
-  let runtime: Runtime;
-  let classifier: Classifier;
-  const weights = [Array.from({ length: 16 }, (_, i) => (i < 4 ? 5 : 1)), new Array<number>(16).fill(-1)];
-  const classes = ['a', 'b'];
   const masks = Uint8Array.from({ length: 30 * 16 }, (_, i) => Number(i % 16 < 4));
   const arrays = {
     name: 'noise',
@@ -107,11 +127,6 @@ describe('over a data set', () => {
     lower: expect.closeTo(lower, 5),
     upper: expect.closeTo(upper, 5),
   });
-  beforeAll(async () => {
-    runtime = await createNodeRuntime({ threads: 1 });
-    classifier = new Classifier({ ...affineModel([1, 4, 4], weights), classes }, runtime);
-  });
-  afterAll(() => runtime.close());
 
   it('has the closed form of a linear classifier, whatever the batch size', async () => {
     for (const batchSize of [1, 30]) {

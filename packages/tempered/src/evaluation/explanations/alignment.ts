@@ -4,15 +4,18 @@ import type { Explained } from '../../attribution/explained.ts';
 import { plainGradient } from '../../attribution/gradient.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { UsageError } from '../../errors.ts';
+import { sumChannels } from '../../image/render.ts';
 import type { Classifier } from '../../models/classifier.ts';
 import type { Work } from '../../progress.ts';
-import { averageRanks } from '../../rank-correlation.ts';
-import type { Tensor } from '../../tensor.ts';
+import { rows, type Tensor } from '../../tensor.ts';
 import { inBlocks } from '../blocks.ts';
 import { fitDataset } from '../fit.ts';
 import { localization } from '../localization.ts';
 import { type MeanOverImages, meanOverImages } from '../map-stability.ts';
 import { attributionSparsity } from './gradient-sparsity.ts';
+import { rocArea } from './localization.ts';
+import type { MeasureKind } from './measure.ts';
+import { pixelRelevance } from './ranking.ts';
 
 /** One entry an image. */
 export interface ObjectAlignment {
@@ -36,27 +39,11 @@ export interface ObjectAlignment {
  */
 export function objectAlignment(attributions: Tensor, masks: Tensor): ObjectAlignment {
   const { relevanceMass: share, area } = localization(attributions, masks);
-  const [count = 0, channels = 1] = attributions.shape;
-  const size = masks.data.length / count;
-  const auc = Float64Array.from({ length: count }, (_, n) => {
-    const magnitude = new Float64Array(size);
-    for (let i = 0; i < channels * size; i++)
-      magnitude[i % size]! += Math.abs(attributions.data[n * channels * size + i]!);
-    return areaUnderCurve(magnitude, masks.data.subarray(n * size, (n + 1) * size));
-  });
+  const magnitudes = pixelRelevance(attributions, 'magnitude');
+  const auc = Float64Array.from({ length: share.length }, (_, n) =>
+    rocArea(rows(magnitudes, n, n + 1).data, rows(masks, n, n + 1).data),
+  );
   return { share, area, auc };
-}
-
-/** From the sum of ranks (Mann and Whitney 1947). */
-function areaUnderCurve(scores: ArrayLike<number>, mask: Float32Array): number {
-  const ranks = averageRanks(scores);
-  let [inside, sum] = [0, 0];
-  for (let i = 0; i < mask.length; i++) {
-    if (mask[i]! <= 0.5) continue;
-    inside += 1;
-    sum += ranks[i]!;
-  }
-  return (sum - (inside * (inside + 1)) / 2) / (inside * (mask.length - inside));
 }
 
 /** One entry an image. */
@@ -166,3 +153,26 @@ export async function gradientAlignment(
     }),
   };
 }
+
+/** Cosine of map and image, as a measure of explanations. */
+export interface ImageCosine {
+  readonly name: 'image-cosine';
+}
+
+/** ⟨x, φ⟩ / (‖x‖₂ ‖φ‖₂) of image and map: whether the map points along the image, as gradients of robust networks do (Etmann et al. 2019). */
+export const imageCosine = (): ImageCosine => ({ name: 'image-cosine' });
+
+export const imageCosineKind: MeasureKind<ImageCosine> = {
+  summary: 'whether the map points along the image (cosine)',
+  score: async ({ images, attributions }) => {
+    const isGrey = attributions.shape[1] === 1 && images.shape[1] !== 1;
+    return imageAlignment(isGrey ? sumChannels(images) : images, attributions).cosine;
+  },
+  better: () => 'higher',
+  over: 'mean',
+  needs: [],
+  acrossModels: () => true,
+  control: () => 'image',
+  protocol: () =>
+    'cosine of pixel values and attributions; for maps without channels, of the sums of pixel values over channels (Etmann et al. 2019)',
+};

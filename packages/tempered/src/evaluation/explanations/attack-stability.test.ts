@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { pgd } from '../../attacks/pgd.ts';
+import { attribute } from '../../attribution/attribute.ts';
 import { gradientTimesInput, plainGradient } from '../../attribution/gradient.ts';
 import { smoothGrad } from '../../attribution/smoothgrad.ts';
 import { fromArrays } from '../../data/dataset.ts';
@@ -7,7 +8,10 @@ import { Classifier } from '../../models/classifier.ts';
 import { affineModel, networkModel, noiseImages } from '../../models/testing/small-models.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import { attackStability } from './attack-stability.ts';
+import { estimateMean } from '../../statistics.ts';
+import type { Tensor } from '../../tensor.ts';
+import { attackStability, attackStabilityKind, stabilityUnderAttack } from './attack-stability.ts';
+import { SIMILARITIES } from './map-similarity.ts';
 
 const SHAPE = [1, 6, 6] as const;
 const CLASSES = ['class 0', 'class 1', 'class 2'];
@@ -70,4 +74,26 @@ it('reports progress and stops when asked', async () => {
   const options = { dataset, attack, epsilons: [0.1], methods, signal: AbortSignal.abort() };
   await expect(attackStability(linear, options)).rejects.toThrow(/abort/i);
   await expect(attackStability(linear, { dataset, attack, epsilons: [0], methods: {} })).rejects.toThrow(/a method/);
+});
+
+it('as a measure: 1 without an attack, for each image the similarity to the attacked map', async () => {
+  const { images, labels } = dataset.batch(Uint32Array.from({ length: COUNT }, (_, i) => i));
+  const explain = async (given: Tensor) =>
+    (await attribute(network, { images: given, method: plainGradient(), target: labels })).attributions;
+  const task = {
+    ...{ classifier: network, images, targets: labels, seed: 0, imageNumbers: [...labels.keys()], batchSize: 10 },
+    ...({ ranking: 'magnitude', scale: 'local' } as const),
+    attributions: await explain(images),
+    explain,
+  };
+  for (const by of SIMILARITIES) {
+    const still = await attackStabilityKind.score(task, stabilityUnderAttack({ epsilon: 0, by }));
+    for (const score of still) expect(score).toBeCloseTo(1, 6);
+  }
+  const moved = await attackStabilityKind.score(task, stabilityUnderAttack({ epsilon: 0.05, steps: 3 }));
+  const [found] = await attackStability(network, {
+    ...{ dataset, attack, epsilons: [0.05], methods: { gradient: plainGradient() }, batchSize: 10 },
+  });
+  expect(estimateMean(moved).mean).toBeCloseTo(found!.similarity.spearman!.mean, 4);
+  expect(() => stabilityUnderAttack({ epsilon: -1 })).toThrow(/ε|epsilon/);
 });

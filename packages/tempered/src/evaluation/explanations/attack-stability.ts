@@ -1,5 +1,6 @@
 /** @file How far explanations keep their order when the image is attacked, whatever the method and the attack. */
 import { type Attack, perturb } from '../../attacks/attack.ts';
+import { pgd } from '../../attacks/pgd.ts';
 import { type AttributionMethod, attribute } from '../../attribution/attribute.ts';
 import type { Explained } from '../../attribution/explained.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -7,6 +8,7 @@ import { formatEpsilon } from '../../epsilon.ts';
 import { UsageError } from '../../errors.ts';
 import type { Classifier } from '../../models/classifier.ts';
 import { predict } from '../../models/predict.ts';
+import { checkEpsilon } from '../../optimize/optimize-input.ts';
 import type { Work } from '../../progress.ts';
 import { inBlocks } from '../blocks.ts';
 import { fitDataset } from '../fit.ts';
@@ -16,7 +18,11 @@ import {
   type MeanSimilarity,
   mapSimilarity,
   meanSimilarity,
+  type SimilarityName,
+  similarityBy,
+  similarityInWords,
 } from './map-similarity.ts';
+import type { MeasureKind } from './measure.ts';
 
 export interface AttackStabilityOptions extends Work, MapSimilarityOptions {
   dataset: Dataset;
@@ -114,3 +120,57 @@ function joined(parts: readonly MapSimilarity[]): MapSimilarity {
     ssim: all('ssim'),
   };
 }
+
+/** How alike maps are before and after PGD on the prediction, as a measure of explanations. */
+export interface AttackStabilityMeasure {
+  readonly name: 'attack-stability';
+  /** In pixel units. */
+  readonly epsilon: number;
+  readonly steps: number;
+  readonly norm: 'linf' | 'l2';
+  readonly by: SimilarityName;
+}
+
+export interface AttackStabilityMeasureOptions {
+  /** Default 8/255. */
+  epsilon?: number;
+  /** Of PGD. Default 10. */
+  steps?: number;
+  /** Default: linf. */
+  norm?: 'linf' | 'l2';
+  /** Default: Spearman's ρ. */
+  by?: SimilarityName;
+}
+
+/**
+ * Similarity of the maps of an image's explained class before and after an attack on the prediction (Ghorbani et al. 2019).
+ * High is steady, not right: a map that never changes has the best score of all.
+ *
+ * @throws UsageError for a negative ε
+ */
+export function stabilityUnderAttack({
+  epsilon = 8 / 255,
+  steps = 10,
+  norm = 'linf',
+  by = 'spearman',
+}: AttackStabilityMeasureOptions = {}): AttackStabilityMeasure {
+  checkEpsilon(epsilon);
+  return { name: 'attack-stability', epsilon, steps, norm, by };
+}
+
+export const attackStabilityKind: MeasureKind<AttackStabilityMeasure> = {
+  summary: 'how alike the map is before and after an attack on the prediction',
+  async score({ classifier, images, targets, attributions, explain, ...task }, { epsilon, steps, norm, by }) {
+    const { seed, imageNumbers, batchSize, signal, onProgress } = task;
+    const work = { images, labels: targets, epsilon, seed, imageNumbers, batchSize, signal, onProgress };
+    const { adversarial } = await perturb(classifier, pgd({ norm, steps }), work);
+    return similarityBy(by, attributions, await explain!(adversarial));
+  },
+  better: () => 'higher',
+  over: 'mean',
+  needs: ['explain'],
+  acrossModels: () => true,
+  control: () => 'stability',
+  protocol: ({ epsilon, steps, norm, by }) =>
+    `${similarityInWords(by)} between the maps of the explained class before and after PGD on it (${norm}, ε = ${formatEpsilon(epsilon)}, ${steps} steps; Ghorbani et al. 2019)`,
+};

@@ -182,6 +182,26 @@ const plants: Readonly<Record<ControlKind, (pictures: Pictures) => Promise<reado
       },
     ];
   },
+  // The other way round: here a map should change.
+  async dependence(pictures) {
+    const explain = async (images: Tensor, on?: Classifier) =>
+      (await attribute(on ?? pictures.classifier, { ...asked(pictures), images, method: plainGradient() }))
+        .attributions;
+    const [still, , restless] = await plants.stability(pictures);
+    return [
+      restless!,
+      { ...SLOPES, name: 'the gradient', attributions: await explain(pictures.images), explain },
+      still!,
+    ];
+  },
+  async image(pictures) {
+    const { images } = pictures;
+    return [
+      { ...SLOPES, name: 'the image', attributions: images },
+      { ...SLOPES, name: 'a random map', attributions: drawn(pictures, images.shape, 'normal') },
+      { ...SLOPES, name: 'the image reversed', attributions: mapped(images, (value) => -value) },
+    ];
+  },
 };
 
 const asked = ({ images, targets, seed, imageNumbers, batchSize, signal }: Pictures) => ({

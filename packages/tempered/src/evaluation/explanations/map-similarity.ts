@@ -8,6 +8,34 @@ import { ssim } from './ssim.ts';
 /** The ways in which maps are compared. */
 export type Similarity = 'kendallTau' | 'spearman' | 'spearmanAbsolute' | 'topIntersection' | 'ssim';
 
+/** The same as users write them. */
+export const SIMILARITIES = ['kendall-tau', 'spearman', 'spearman-absolute', 'top-intersection', 'ssim'] as const;
+
+export type SimilarityName = (typeof SIMILARITIES)[number];
+
+const written: Readonly<Record<SimilarityName, Similarity>> = {
+  'kendall-tau': 'kendallTau',
+  spearman: 'spearman',
+  'spearman-absolute': 'spearmanAbsolute',
+  'top-intersection': 'topIntersection',
+  ssim: 'ssim',
+};
+
+/** In words, for protocols. */
+const WORDS: Readonly<Record<SimilarityName, string>> = {
+  'kendall-tau': 'Kendall’s τ-b of the sums over channels',
+  spearman: 'Spearman’s ρ of the sums over channels',
+  'spearman-absolute': 'Spearman’s ρ of Σ |attribution| over channels',
+  'top-intersection': 'share of common pixels among the tenth with the largest Σ |attribution|',
+  ssim: 'SSIM of Σ |attribution| over its largest (Wang et al. 2004)',
+};
+
+export const similarityInWords = (name: SimilarityName): string => WORDS[name];
+
+/** One of the ways of `mapSimilarity`, by its written name; [N]. */
+export const similarityBy = (name: SimilarityName, before: Tensor, after: Tensor): Float64Array =>
+  mapSimilarity(before, after)[written[name]];
+
 /** One entry an image; NaN where a map of one value everywhere has no order. */
 export type MapSimilarity = Readonly<Record<Similarity, Float64Array>>;
 

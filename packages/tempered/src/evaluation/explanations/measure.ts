@@ -18,8 +18,8 @@ export interface MeasureTask extends Work, MapReading {
   readonly masks?: Tensor;
   /** What the attributions should add up to. */
   readonly completeness?: readonly Completeness[];
-  /** Explains other images in place of these, the same classes. */
-  readonly explain?: (images: Tensor) => Promise<Tensor>;
+  /** Explains other images in place of these, or these on another model; the same classes. */
+  readonly explain?: (images: Tensor, on?: Classifier) => Promise<Tensor>;
   readonly seed: number;
   /** Randomness depends on (seed, image number) alone. */
   readonly imageNumbers: ArrayLike<number>;
@@ -30,7 +30,15 @@ export interface MeasureTask extends Work, MapReading {
 export type Need = 'masks' | 'completeness' | 'explain';
 
 /** What planted maps the control of a measure compares; see `control.ts`. */
-export type ControlKind = 'object' | 'shares' | 'slope' | 'concentration' | 'completeness' | 'stability';
+export type ControlKind =
+  | 'object'
+  | 'shares'
+  | 'slope'
+  | 'concentration'
+  | 'completeness'
+  | 'stability'
+  | 'dependence'
+  | 'image';
 
 /** A measure: how it is taken, and what its number means. */
 export interface MeasureKind<Measure> {

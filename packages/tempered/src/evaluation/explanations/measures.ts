@@ -11,6 +11,8 @@ import {
   share,
   yesOrNo,
 } from '../../attribution/settings.ts';
+import { type ImageCosine, imageCosine, imageCosineKind } from './alignment.ts';
+import { type AttackStabilityMeasure, attackStabilityKind, stabilityUnderAttack } from './attack-stability.ts';
 import {
   type AverageDrop,
   type AverageGain,
@@ -58,8 +60,15 @@ import {
   topKIntersection,
   topKIntersectionKind,
 } from './localization.ts';
+import { SIMILARITIES } from './map-similarity.ts';
 import { type MaxSensitivity, maxSensitivity, maxSensitivityKind } from './max-sensitivity.ts';
 import type { MeasureKind } from './measure.ts';
+import {
+  type DependenceOnParameters,
+  dependenceOnParameters,
+  dependenceOnParametersKind,
+  REDRAWS,
+} from './parameter-randomisation.ts';
 import { ORDERS, type PixelFlipping, pixelFlipping, pixelFlippingKind } from './pixel-flipping.ts';
 import { WATCHED } from './replacement.ts';
 import { type Road, road, roadKind } from './road.ts';
@@ -82,7 +91,10 @@ export type ExplanationMeasure =
   | TopKIntersection
   | Sparseness
   | Complexity
-  | CompletenessMeasure;
+  | CompletenessMeasure
+  | AttackStabilityMeasure
+  | DependenceOnParameters
+  | ImageCosine;
 
 type Named<Name> = Extract<ExplanationMeasure, { name: Name }>;
 
@@ -104,6 +116,9 @@ const kinds: { readonly [Name in ExplanationMeasure['name']]: MeasureKind<Named<
   sparseness: sparsenessKind,
   complexity: complexityKind,
   completeness: completenessKind,
+  'attack-stability': attackStabilityKind,
+  'parameter-randomisation': dependenceOnParametersKind,
+  'image-cosine': imageCosineKind,
 };
 
 /** How a measure is taken and read. */
@@ -115,6 +130,7 @@ export function kindOf(measure: ExplanationMeasure): MeasureKind<ExplanationMeas
 const fill = oneOf(...FILLS);
 const of = oneOf(...WATCHED);
 const order = oneOf(...ORDERS);
+const by = oneOf(...SIMILARITIES);
 const curve = { step: share, fill, of };
 
 const shares: Setting<readonly number[]> = {
@@ -177,6 +193,18 @@ export const measureCatalogue: Readonly<Record<ExplanationMeasure['name'], Entry
   sparseness: named('sparseness', sparseness),
   complexity: named('complexity', complexity),
   completeness: named('completeness', completeness),
+  'attack-stability': entry({
+    summary: attackStabilityKind.summary,
+    settings: { epsilon: nonNegative, steps: count, norm: oneOf('linf', 'l2'), by },
+    make: stabilityUnderAttack,
+  }),
+  'parameter-randomisation': entry({
+    summary: dependenceOnParametersKind.summary,
+    aliases: ['mprt'],
+    settings: { redraw: oneOf(...REDRAWS), by },
+    make: dependenceOnParameters,
+  }),
+  'image-cosine': named('image-cosine', imageCosine),
 };
 
 export interface NamedMeasure {

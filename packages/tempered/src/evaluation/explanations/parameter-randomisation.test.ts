@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { attribute } from '../../attribution/attribute.ts';
+import { edges } from '../../attribution/baselines/edges.ts';
 import { plainGradient } from '../../attribution/gradient.ts';
 import { loadDataset } from '../../data/node/load.ts';
 import { createModel } from '../../models/architectures/index.ts';
@@ -10,7 +12,10 @@ import { weightLayers } from '../../models/weight-layers.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { estimateMean } from '../../statistics.ts';
+import type { Tensor } from '../../tensor.ts';
 import {
+  dependenceOnParameters,
+  dependenceOnParametersKind,
   type ParameterRandomisationOptions,
   parameterRandomisation,
   withRandomLayers,
@@ -139,6 +144,30 @@ describe('new weights', () => {
   });
 });
 
+describe('as a measure', () => {
+  const measured = async (explain: (images: Tensor, on?: Classifier) => Promise<Tensor>) => {
+    const classifier = new Classifier(network, runtime);
+    const task = {
+      ...{ classifier, images, targets: new Int32Array(6), seed: 0, imageNumbers: [0, 1, 2, 3, 4, 5], batchSize: 6 },
+      ...({ ranking: 'magnitude', scale: 'local' } as const),
+      attributions: await explain(images),
+      explain,
+    };
+    return { classifier, scores: await dependenceOnParametersKind.score(task, dependenceOnParameters()) };
+  };
+
+  it('is 1 for a map that hangs on the image alone, and what the last stage says for the gradient', async () => {
+    const still = await measured(async (given) => given);
+    for (const score of still.scores) expect(score).toBeCloseTo(1, 12);
+    const { classifier, scores } = await measured(async (given, on) => {
+      const explained = on ?? new Classifier(network, runtime);
+      return (await attribute(explained, { images: given, method, target: 0 })).attributions;
+    });
+    const stages = await parameterRandomisation(classifier, { images, method, target: 0 });
+    expect(estimateMean(scores).mean).toBeCloseTo(stages.at(-1)!.similarity.spearmanAbsolute!.mean, 6);
+  });
+});
+
 const FILE = '../shared/models/mnist-small-normal.onnx';
 describe.skipIf(!existsSync(FILE))('on a trained network (needs ../shared)', () => {
   it('the gradient forgets the object as the weights go, and the prediction with it', async () => {
@@ -151,5 +180,9 @@ describe.skipIf(!existsSync(FILE))('on a trained network (needs ../shared)', () 
     expect(last.randomised).toBe(last.layers);
     expect(Math.abs(last.similarity.spearman!.mean)).toBeLessThan(0.3);
     expect(last.samePrediction.accuracy).toBeLessThan(0.9);
+    // What Adebayo et al. warn of: a map of edges looks right, and says nothing about the network.
+    const [layer] = weightLayers(classifier.description);
+    const [edge] = await parameterRandomisation(classifier, { images: digits, method: edges(), layers: [layer!.name] });
+    expect(edge!.similarity.spearman).toMatchObject({ mean: 1 });
   });
 });

@@ -11,7 +11,16 @@ import type { Work } from '../../progress.ts';
 import { createRandom, type Random } from '../../random.ts';
 import type { Tensor } from '../../tensor.ts';
 import { type Proportion, proportion } from '../accuracy.ts';
-import { type MapSimilarityOptions, type MeanSimilarity, mapSimilarity, meanSimilarity } from './map-similarity.ts';
+import {
+  type MapSimilarityOptions,
+  type MeanSimilarity,
+  mapSimilarity,
+  meanSimilarity,
+  type SimilarityName,
+  similarityBy,
+  similarityInWords,
+} from './map-similarity.ts';
+import type { MeasureKind } from './measure.ts';
 
 /**
  * Which layers are random at each stage: from the output down to the one named, from the input up to it, or it alone
@@ -24,7 +33,8 @@ export type RandomisationOrder = 'top-down' | 'bottom-up' | 'independent';
  * random order; or as the architecture draws them before training, for models whose file names one of ours.
  * Biases, scales and statistics are only put in random order by `normal`: a variance must stay above 0.
  */
-export type Redraw = 'normal' | 'permuted' | 'initial';
+export const REDRAWS = ['normal', 'permuted', 'initial'] as const;
+export type Redraw = (typeof REDRAWS)[number];
 
 export interface ParameterRandomisationOptions extends Work, MapSimilarityOptions {
   /** [N, C, H, W] in [0, 1]. */
@@ -208,3 +218,43 @@ function floats(name: string, tensor: GraphTensor | undefined): Float32Array {
       : `the weights '${name}' are ${tensor.dtype}, not float32: they cannot be drawn anew`,
   );
 }
+
+/** How alike maps stay when every weight is random, as a measure of explanations. */
+export interface DependenceOnParameters {
+  readonly name: 'parameter-randomisation';
+  readonly redraw: Redraw;
+  readonly by: SimilarityName;
+}
+
+/**
+ * The last stage of the cascade of `parameterRandomisation`: similarity of each map to that of the same network with all
+ * layers drawn anew. Low is better; a map that shows the image and not the network keeps a high score.
+ */
+export const dependenceOnParameters = ({
+  redraw = 'normal',
+  by = 'spearman-absolute',
+}: {
+  /** Default: normal. */
+  redraw?: Redraw;
+  /** Default: Spearman's ρ of magnitudes. */
+  by?: SimilarityName;
+} = {}): DependenceOnParameters => ({ name: 'parameter-randomisation', redraw, by });
+
+export const dependenceOnParametersKind: MeasureKind<DependenceOnParameters> = {
+  summary: 'how alike the map stays when all weights are random',
+  async score({ classifier, images, attributions, explain, seed }, { redraw, by }) {
+    const random = new Classifier(withRandomLayers(classifier.description, { redraw, seed }), classifier.runtime);
+    try {
+      return similarityBy(by, attributions, await explain!(images, random));
+    } finally {
+      await random.release();
+    }
+  },
+  better: () => 'lower',
+  over: 'mean',
+  needs: ['explain'],
+  acrossModels: () => true,
+  control: () => 'dependence',
+  protocol: ({ redraw, by }) =>
+    `${similarityInWords(by)} between the map and that of the same network with every layer drawn anew (${redraw}; Adebayo et al. 2018)`,
+};

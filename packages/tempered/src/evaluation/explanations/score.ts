@@ -148,8 +148,8 @@ async function scoreBlock(
         ...{ ranking: method.ranking, scale: method.scale },
         attributions: pictures(explanation.attributions, images, method),
         masks: needs.includes('masks') ? dataset.masks!(imageNumbers) : undefined,
-        explain: async (others) => {
-          const again = await attribute(classifier, { ...common, images: others, target: targets });
+        explain: async (others, on = classifier) => {
+          const again = await attribute(on, { ...common, images: others, target: targets });
           return pictures(again.attributions, images, method);
         },
       },
