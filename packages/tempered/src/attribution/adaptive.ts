@@ -138,6 +138,7 @@ async function evaluate(
         Object.assign(points[row]![k]!.cell, { value, along });
       },
       powers: 0,
+      uneven: true,
     },
     (row, { mean }) => {
       const state = states.get(images[row]!)!;

@@ -125,6 +125,17 @@ describe('batches', () => {
     }
   });
 
+  it('are of the one size that a model is made for', async () => {
+    const { description } = smooth;
+    const inputs = description.graph.inputs.map((input) => ({ ...input, shape: [3, ...SHAPE] }));
+    const fixed = new Classifier({ ...description, graph: { ...description.graph, inputs } }, runtime);
+    for (const method of [{ steps: 5 }, { rule: 'adaptive', steps: 3 }] as const) {
+      const free = await explain(smooth, method);
+      const found = await explain(fixed, method);
+      expect(furthest(found.attributions.data, free.attributions.data)).toBeLessThan(2e-6);
+    }
+  });
+
   it('keep a gradient that is not finite to its own image', async () => {
     const inverse = new Classifier(
       modelOf([2], 1, (g, x) => g.rename(g.reduceSum(g.div(g.constant(1), x), [1], true), 'logits')),

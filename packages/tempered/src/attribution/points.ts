@@ -37,6 +37,8 @@ export interface Points {
   trace?(image: number, point: number, numbers: Float32Array): void;
   /** Central moments wanted beside the mean: 0, 1 (the variance) or 3 (up to the fourth). */
   readonly powers: 0 | 1 | 3;
+  /** Whether calls differ in how many points they have: one program for most of them is then worth some empty places. */
+  readonly uneven?: boolean;
   /** Weight of each point instead of 1 / count: the mean is then Σ weight · sample. Without further moments only. */
   weight?(image: number, point: number): number;
 }
@@ -57,8 +59,10 @@ export async function overPoints(
 ): Promise<readonly number[]> {
   const { classifier, batchSize, signal, onProgress, cost } = task;
   const { total, rowsOf } = layOut(points.counts);
-  const plan = chunks(total, rowsPerRun(total, batchSize), classifier.description);
-  const slots = plan.chunks.reduce((most, chunk) => Math.max(most, imagesOf(rowsOf(chunk)).length), 1);
+  const plan = chunks(total, points.uneven ? batchSize : rowsPerRun(total, batchSize), classifier.description);
+  const slots = points.uneven
+    ? Math.min(plan.batch, task.images.shape[0]!)
+    : plan.chunks.reduce((most, chunk) => Math.max(most, imagesOf(rowsOf(chunk)).length), 1);
   let shape: readonly number[] = [];
   // Few programs serve all numbers of images.
   const places = 2 ** Math.ceil(Math.log2(slots));
