@@ -374,7 +374,10 @@ export { arrangeGrid, type Bitmap, upscale } from './image/bitmap.ts';
 export {
   type AttributionOptions,
   type AttributionPicture,
+  attributionDifference,
+  attributionScale,
   renderAttribution,
+  renderColorbar,
   renderImage,
   renderOverlay,
   renderPerturbation,
@@ -432,6 +435,23 @@ export type { Keep, Momentum } from './optimize/steps.ts';
 export type { Progress, Work } from './progress.ts';
 export { createRandom, type Random } from './random.ts';
 export { kendallTau, spearman, topIntersection } from './rank-correlation.ts';
+export {
+  type AttributionFigure,
+  type AttributionFigureOptions,
+  attributionFigure,
+  type MapFigures,
+  type SharedScale,
+  type ShownCondition,
+  type ShownModel,
+} from './report/attribution-figure.ts';
+export {
+  type Caption,
+  type ColorKey,
+  drawPictureTable,
+  type PictureCell,
+  type PictureRow,
+  type PictureTable,
+} from './report/picture-table.ts';
 export type {
   CompileOptions,
   DeviceName,

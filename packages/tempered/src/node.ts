@@ -11,6 +11,23 @@ export { type AnimationOptions, decodeImage, encodeAnimation, encodePng } from '
 export * from './index.ts';
 export { type LoadClassifierOptions, loadClassifier } from './models/node/load.ts';
 export type { AuditExample, AuditResult, AuditView } from './report/audit-result.ts';
+export { renderRoarReport } from './report/roar-report.ts';
+export type {
+  OccludedAccuracy,
+  ProtocolResult,
+  RoarAxis,
+  RoarClaim,
+  RoarLoss,
+  RoarMethod,
+  RoarModel,
+  RoarNorm,
+  RoarProtocol,
+  RoarResult,
+  RoarSample,
+  RoarScore,
+  RoarSeries,
+  Unranked,
+} from './report/roar-result.ts';
 export { renderStudyReport } from './report/study-report.ts';
 export type {
   AccuracyAtEpsilon as StudyAccuracyAtEpsilon,
@@ -35,4 +52,6 @@ export { type ManifestStart, openRun, type Run, type StepOptions } from './runs/
 export { vaeGanFile } from './runs/vae-gan-file.ts';
 export { createNodeRuntime, type NodeRuntimeOptions } from './runtime/node/node-runtime.ts';
 export { type Preset, type StudyConfiguration, studyConfiguration } from './study/configuration.ts';
+export { type RoarConfiguration, roarConfiguration } from './study/roar/configuration.ts';
+export { type RoarStudyOptions, runRoarStudy } from './study/roar/roar.ts';
 export { runStudy, type StudyOptions } from './study/study.ts';

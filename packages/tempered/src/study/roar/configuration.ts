@@ -62,7 +62,8 @@ type Settings = Omit<RoarConfiguration, 'data' | 'seed'>;
 
 /** `count` radii at equal distances, as in the sweep of Kim et al. 2019. */
 const sweep = (largest: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => (largest * (i + 1)) / count);
+  // In decimals as people write them: 0.15, not 0.15000000000000002.
+  Array.from({ length: count }, (_, i) => Number(((largest * (i + 1)) / count).toPrecision(12)));
 
 /** Sized for half an hour on two cores. */
 const SMALL = {
@@ -110,7 +111,7 @@ const PUBLISHED_CIFAR: Settings = {
 const SETTINGS: Readonly<Record<string, Settings>> = {
   shapes: {
     ...SMALL,
-    strengths: { l2: sweep(1, 4), linf: sweep(8 / 255, 4) },
+    strengths: { l2: sweep(1, 4), linf: [2, 4, 6, 8].map((level) => level / 255) },
     evaluation: { epsilon: 0.5, steps: 20, stepSize: 0.1 },
   },
   mnist: {
@@ -128,7 +129,7 @@ const SETTINGS: Readonly<Record<string, Settings>> = {
   pictures: {
     ...SMALL,
     size: 32,
-    strengths: { l2: sweep(0.8, 4), linf: sweep(8 / 255, 4) },
+    strengths: { l2: sweep(0.8, 4), linf: [2, 4, 6, 8].map((level) => level / 255) },
     evaluation: { epsilon: 0.4, steps: 20, stepSize: 0.1 },
   },
 };
