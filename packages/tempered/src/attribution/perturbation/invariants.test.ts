@@ -53,6 +53,18 @@ function permutations(items: readonly number[]): number[][] {
   return items.flatMap((first) => permutations(items.filter((item) => item !== first)).map((rest) => [first, ...rest]));
 }
 
+/** x with matrix · x = right, by Gauss and Jordan. */
+function eliminate(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
+  const rowsOf = matrix.map((row, i) => [...row, right[i]!]);
+  for (let k = 0; k < rowsOf.length; k++)
+    for (let i = 0; i < rowsOf.length; i++) {
+      if (i === k) continue;
+      const factor = rowsOf[i]![k]! / rowsOf[k]![k]!;
+      rowsOf[i] = rowsOf[i]!.map((value, j) => value - factor * rowsOf[k]![j]!);
+    }
+  return rowsOf.map((row, k) => row.at(-1)! / row[k]!);
+}
+
 describe('on an affine classifier', () => {
   const closed = (baseline: (i: number) => number) =>
     Array.from(images.data, (x, i) => WEIGHTS[1]![i % SIZE]! * (x - baseline(i)));
@@ -179,6 +191,36 @@ describe('on a smooth network', () => {
     }
     expect(Math.sqrt(stated / spread)).toBeGreaterThan(0.7);
     expect(Math.sqrt(stated / spread)).toBeLessThan(1.45);
+  });
+
+  it.each([0, 400])('LIME tends to the weighted regression over all copies, with a penalty of %f', async (ridge) => {
+    const samples = 4000;
+    const of: number[] = [0, 0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1];
+    // Unknowns: three weights and the intercept; the first copy is the image itself.
+    const matrix = [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((j) => (i === j && i < 3 ? ridge : 0)));
+    const right = [0, 0, 0, 0];
+    for (let coalition = 0; coalition < 8; coalition++) {
+      const kept = [0, 1, 2].filter((j) => (coalition >> j) & 1);
+      const value = await valueWith(smooth, image, of, new Set(kept));
+      const distance = 1 - Math.sqrt(kept.length / 3);
+      const weight = Math.exp(-((distance / 0.5) ** 2) / 2) * ((samples - 1) / 8 + (coalition === 7 ? 1 : 0));
+      const row = [0, 1, 2, 3].map((j) => (j === 3 || kept.includes(j) ? 1 : 0));
+      for (const i of [0, 1, 2, 3]) {
+        right[i]! += weight * row[i]! * value;
+        for (const j of [0, 1, 2, 3]) matrix[i]![j]! += weight * row[i]! * row[j]!;
+      }
+    }
+    const expected = eliminate(matrix, right);
+    const { attributions, certificate } = await explain(
+      lime({ features: { shape: SHAPE, data: of }, samples, ridge, kernelWidth: 0.5, baseline: 'white' }),
+    );
+    const largest = Math.max(...attributions.data.map(Math.abs));
+    const error = certificate!.standardError![0]! * largest;
+    expect(error).toBeLessThan(0.05 * largest);
+    of.forEach((feature, i) => {
+      expect(Math.abs(attributions.data[i]! - expected[feature]!)).toBeLessThan(4.5 * error);
+    });
+    expect(certificate!.fit![0]).toBeGreaterThan(0.5);
   });
 
   it('occlusion is the mean fall over the windows that cover an element', async () => {
@@ -387,6 +429,11 @@ describe('bad input', () => {
       attribute(vector, { images: noiseImages(1, [20]), method, ...(layer !== undefined && { layer }) });
     await expect(explain(exactShapley())).rejects.toThrow(/at most 16 features, not 20/);
     await expect(explain(featureAblation({ features: 'pixels' }))).rejects.toThrow(/have no pixels or channels/);
+    const wide = new Classifier(affineModel([2001], [new Array(2001).fill(1), new Array(2001).fill(0)]), runtime);
+    for (const method of [kernelShap(), lime()])
+      await expect(attribute(wide, { images: noiseImages(1, [2001]), method })).rejects.toThrow(
+        /at most 2000 features/,
+      );
     await expect(explain(rise())).rejects.toThrow(/RISE explains images/);
     await expect(explain(occlusion(), 'logits')).rejects.toThrow(/no form for the layer/);
   });

@@ -7,7 +7,7 @@ import { explainByFeatures, type Solution } from './by-features.ts';
 import type { FeatureBaseline, Features } from './features.ts';
 import type { Game } from './game.ts';
 import { chooseCoalitions, type WeightedCoalitions } from './kernel-shap-coalitions.ts';
-import { addOuter, cholesky, dot, solveWith } from './least-squares.ts';
+import { addOuter, checkUnknowns, cholesky, dot, solveWith } from './least-squares.ts';
 
 export interface KernelShap {
   readonly name: 'kernel-shap';
@@ -53,6 +53,7 @@ export const explainKernelShap: Explain<KernelShap> = async (task, { name, sampl
 
 async function solveKernelShap(game: Game, samples: number, random: Random): Promise<Solution> {
   const { features, all, none } = game;
+  checkUnknowns('Kernel SHAP', features);
   const gain = all - none;
   if (features === 1) return { values: [gain], standardErrors: [0] };
   if (samples < Math.min(4 * features, 2 ** features - 2))

@@ -1,4 +1,16 @@
-/** @file Linear systems of a few hundred unknowns, solved directly. */
+/** @file Linear systems of some hundreds of unknowns, solved directly. */
+import { UsageError } from '../../errors.ts';
+
+/** A matrix of 32 MB, factorised within seconds. */
+const MOST_UNKNOWNS = 2000;
+
+/** Throws a UsageError when a system has more unknowns than can be solved for in reasonable time. */
+export function checkUnknowns(method: string, unknowns: number): void {
+  if (unknowns > MOST_UNKNOWNS)
+    throw new UsageError(
+      `${method} solves for at most ${MOST_UNKNOWNS} features, not ${unknowns}: take superpixels or squares, or sample Shapley values`,
+    );
+}
 
 /**
  * The lower triangle L with A = L Lᵀ of a symmetric matrix [n, n], row by row; undefined when A is not positive definite

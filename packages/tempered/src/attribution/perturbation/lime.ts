@@ -6,7 +6,7 @@ import type { Explain } from '../explanation.ts';
 import { explainByFeatures, type Solution } from './by-features.ts';
 import type { FeatureBaseline, Features } from './features.ts';
 import type { Game } from './game.ts';
-import { addOuter, cholesky, dot, solveWith } from './least-squares.ts';
+import { addOuter, checkUnknowns, cholesky, dot, solveWith } from './least-squares.ts';
 
 export interface Lime {
   readonly name: 'lime';
@@ -20,7 +20,7 @@ export interface Lime {
 /**
  * Weights of a linear model of what is explained, fitted to copies of the image in which each feature is kept or removed
  * with equal chance (Ribeiro et al. 2016, algorithm 1, with the numbers of their implementation): a copy that keeps k of
- * K features is √(1 − k / K) away in cosine and weighs √exp(−d² / width²), d = 1 − √(k / K). The fit is exact, with an
+ * K features is d = 1 − √(k / K) away in cosine and weighs √exp(−d² / width²). The fit is solved directly, with an
  * intercept and a ridge penalty on the weights. The certificate has the standard errors and the fit's R².
  *
  * @example
@@ -67,6 +67,7 @@ async function solveLime(
   { samples, kernelWidth, ridge }: Lime,
   random: Random,
 ): Promise<Solution> {
+  checkUnknowns('LIME', features);
   const kept = new Uint8Array(samples * features).fill(1);
   for (let i = features; i < kept.length; i++) kept[i] = random.bits() >>> 31;
   const row = (k: number) => kept.subarray(k * features, (k + 1) * features);
