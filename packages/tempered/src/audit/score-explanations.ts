@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { naturalAccuracy } from '../evaluation/accuracy.ts';
 import { type Control, controlMeasure } from '../evaluation/explanations/control.ts';
 import { CONTROL_MODEL_IN_WORDS, controlImages, trainControlModel } from '../evaluation/explanations/control-model.ts';
+import type { ControlKind } from '../evaluation/explanations/measure.ts';
 import { kindOf, type NamedMeasure } from '../evaluation/explanations/measures.ts';
 import { checkMasks, type MethodScores, type ScoreOptions, scoreMethod } from '../evaluation/explanations/score.ts';
 import { fitDataset } from '../evaluation/fit.ts';
@@ -44,6 +45,9 @@ export interface ScoreRunOptions extends Work {
   /** The rest of the configuration, for the manifest. */
   configuration: Readonly<Record<string, Json>>;
 }
+
+/** What the control of a measure compares where a better score is that of a map that is more right. */
+const TRUTHS: readonly ControlKind[] = ['object', 'shares', 'slope'];
 
 /** Images that methods with a background compare with: the first of the data. */
 const BACKGROUND = 20;
@@ -104,11 +108,12 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
       scale: method.scale,
     })),
     measures: measures.map(({ text, measure }) => {
-      const { summary, better, acrossModels, over, protocol } = kindOf(measure);
+      const { summary, better, acrossModels, over, protocol, control: planted } = kindOf(measure);
       const control = verdicts[text];
       return {
         ...{ name: text, summary, over, better: better(measure) },
         ...{ acrossModels: acrossModels(measure), protocol: protocol(measure) },
+        ofTruth: TRUTHS.includes(planted(measure)),
         ...(control && { control }),
       };
     }),

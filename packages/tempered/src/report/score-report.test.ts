@@ -11,7 +11,7 @@ const score = (measure: string, value: number, reach = 0.1): MeasuredScore => ({
 const lead = (mean: number) => ({ mean, standardError: 0.1, lower: mean - 0.2, upper: mean + 0.2 });
 
 const measure = (name: string, fit: boolean | undefined, more: Partial<ScoredMeasure> = {}): ScoredMeasure => ({
-  ...{ name, summary: `what ${name} is`, better: 'higher', acrossModels: true, over: 'mean' },
+  ...{ name, summary: `what ${name} is`, better: 'higher', ofTruth: true, acrossModels: true, over: 'mean' },
   protocol: `how ${name} was measured`,
   ...(fit !== undefined && {
     control: {
@@ -46,11 +46,24 @@ const RESULT: ScoreResult = {
     measure('mass', true),
     measure('loss', true, { better: 'lower', acrossModels: false }),
     measure('noise', false),
+    measure('sparse', true, { ofTruth: false }),
     measure('other', undefined),
   ],
   rows: [
-    row('plain', 'gradient', [score('mass', 0.3), score('loss', 0.5), score('noise', 0.9), score('other', 1)]),
-    row('plain', 'random', [score('mass', 0.3), score('loss', 0.9), score('noise', 0.1), score('other', 1)]),
+    row('plain', 'gradient', [
+      score('mass', 0.3),
+      score('loss', 0.5),
+      score('noise', 0.9),
+      score('other', 1),
+      score('sparse', 0.5),
+    ]),
+    row('plain', 'random', [
+      score('mass', 0.3),
+      score('loss', 0.9),
+      score('noise', 0.1),
+      score('other', 1),
+      score('sparse', 0.5),
+    ]),
     row('<robust>', 'gradient', [score('mass', 0.8), score('loss', 0.1), score('noise', 0.1), score('other', 1)]),
     row('<robust>', 'random', [score('mass', 0.3), score('loss', 0.9)]),
   ],
@@ -63,7 +76,7 @@ describe('findings of scores', () => {
 
   it('say which measures failed their control, and which had none', () => {
     expect(texts[0]).toBe(
-      'Controls: 2 of 3 measures tell planted true maps from random ones, and those from wrong ones. Do not go by noise: with these settings it does not.',
+      'Controls: 3 of 4 measures tell planted true maps from random ones, and those from wrong ones. Do not go by noise: with these settings it does not.',
     );
     expect(texts[1]).toBe('Controls: Not put to the test: other.');
   });
@@ -92,7 +105,7 @@ describe('the report of scores', () => {
 
   it('states how each number was measured, and whether the measure is fit', () => {
     for (const { name } of RESULT.measures) expect(page).toContain(`how ${name} was measured`);
-    expect(page.match(/The control passed/g)).toHaveLength(2);
+    expect(page.match(/The control passed/g)).toHaveLength(3);
     expect(page.match(/The control failed/g)).toHaveLength(1);
     expect(page).toContain('it does not tell a random map from the inverse mask');
     expect(page.match(/<b class="wrong">unfit<\/b>/g)!.length).toBeGreaterThanOrEqual(3);

@@ -36,6 +36,8 @@ export interface ScoredMeasure {
   readonly name: string;
   readonly summary: string;
   readonly better: 'higher' | 'lower';
+  /** Whether a better score is that of a map that is more right, rather than steadier, sparser ... */
+  readonly ofTruth: boolean;
   /** Whether scores of different models compare. */
   readonly acrossModels: boolean;
   /** What stands for all images. */

@@ -73,7 +73,7 @@ function againstRandom({ models, methods, measures, rows }: ScoreResult): Findin
     const own = rows.filter((row) => row.model === model);
     const random = own.find(({ method }) => method === 'random')!;
     const beaten = measures
-      .filter((measure) => isFit(measure) === true)
+      .filter((measure) => measure.ofTruth && isFit(measure) === true)
       .flatMap((measure) => {
         const not = own.filter(
           (row) =>
