@@ -9,7 +9,9 @@ import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { rows } from '../tensor.ts';
 import { attribute } from './attribute.ts';
+import { plainGradient } from './gradient.ts';
 import { integratedGradients } from './integrated-gradients.ts';
+import { furthest } from './testing/furthest.ts';
 
 const FIXTURES = '../shared/fixtures/pytorch-gradients';
 const present = existsSync(FIXTURES);
@@ -38,6 +40,13 @@ describe.skipIf(!present)(`adaptive integrated gradients (skipped where ${FIXTUR
     const rounding = 2 ** -24 * (Math.abs(output[0]!) + Math.abs(baseOutput![0]!));
     expect(error).toBeLessThanOrEqual(Math.max(1e-3 * Math.abs(difference), rounding));
     expect(certificate!.points![0]).toBeLessThan(500);
+    // At the end of the way alone they are the gradient, whatever the network starts with.
+    const [there, gradient] = await Promise.all(
+      [integratedGradients({ rule: 'right', steps: 1, local: true }), plainGradient()].map(
+        async (method) => (await attribute(classifier, { images: input, target: targets, method })).attributions.data,
+      ),
+    );
+    expect(furthest(there!, gradient!)).toBeLessThan(2e-5 * furthest(gradient!, new Float32Array(gradient!.length)));
     await classifier.release();
   });
 });

@@ -16,6 +16,16 @@ export interface PointInput {
   fill(into: Float32Array, image: number, point: number): void;
 }
 
+/** What is written for the points of a run; of a value alone, it is the sample. */
+export interface Sampled {
+  /** The sample of each point, [batch, ...]. */
+  readonly sample: Value;
+  /** Numbers of each point for `trace`, [batch, T]. */
+  readonly traced?: Value;
+  /** Turns sums of samples, [images, ...], into what is wanted, when that is linear in them; for means without further moments. */
+  readonly ofSum?: (sum: Value, images: Readonly<Record<string, Value>>) => Value;
+}
+
 export interface Points {
   /** Names the program: equal keys mean equal programs. */
   readonly key: string;
@@ -28,11 +38,7 @@ export interface Points {
   /** Inputs of the program with one row an image; the program gets the row of its image at every point. */
   readonly images: Readonly<Record<string, Tensor>>;
   readonly points: Readonly<Record<string, PointInput>>;
-  /** Returns the sample of each point, [batch, ...]; with `trace`, also what is traced, [batch, T]. */
-  write(
-    context: ProgramContext,
-    inputs: Readonly<Record<string, Value>>,
-  ): Value | { readonly sample: Value; readonly traced: Value };
+  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>): Value | Sampled;
   /** Gets T numbers of every point. */
   trace?(image: number, point: number, numbers: Float32Array): void;
   /** Central moments wanted beside the mean: 0, 1 (the variance) or 3 (up to the fourth). */
@@ -168,18 +174,21 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
   const { g, batch } = context;
   const belongs = g.input('belongs', 'float32', [batch, slots]);
   const weights = g.input('weights', 'float32', [slots, batch]);
-  const perImage = Object.entries(points.images).map(([name, { shape }]) => {
-    const size = shape.slice(1);
-    const flat = g.reshape(g.input(name, 'float32', [slots, ...size]), [slots, sizeOf(size)]);
+  const images = Object.entries(points.images).map(
+    ([name, { shape }]) => [name, g.input(name, 'float32', [slots, ...shape.slice(1)])] as const,
+  );
+  const perImage = images.map(([name, value]) => {
+    const size = value.shape.slice(1);
     // A product with ones and zeros copies exactly.
-    return [name, g.reshape(g.matmul(belongs, flat), [batch, ...size])] as const;
+    const copies = g.matmul(belongs, g.reshape(value, [slots, sizeOf(size)]));
+    return [name, g.reshape(copies, [batch, ...size])] as const;
   });
   const perPoint = Object.entries(points.points).map(
     ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape])] as const,
   );
   const written = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
-  const sample = 'sample' in written ? written.sample : written;
-  if ('traced' in written) g.output(written.traced, 'traced');
+  const { sample, traced, ofSum }: Sampled = 'sample' in written ? written : { sample: written };
+  if (traced) g.output(traced, 'traced');
   const [count, ...shape] = sample.shape;
   if (count !== batch)
     throw new UsageError(
@@ -187,16 +196,16 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
     );
   const flat = g.reshape(sample, [batch, sizeOf(shape)]);
   const { finite, astray } = splitFinite(g, flat);
-  const output = (value: Value, name: string) => g.output(g.reshape(value, [slots, ...shape]), name);
+  const perSlot = (value: Value) => g.reshape(value, [slots, ...shape]);
   const mean = g.matmul(weights, finite);
-  output(mean, 'mean');
+  g.output(ofSum ? ofSum(perSlot(mean), Object.fromEntries(images)) : perSlot(mean), 'mean');
   g.output(astray, 'astray');
   if (points.powers === 0) return;
   const deviation = g.sub(finite, g.matmul(belongs, mean));
   let power = deviation;
   for (let k = 0; k < points.powers; k++) {
     power = g.mul(power, deviation);
-    output(g.matmul(weights, power), `power_${k}`);
+    g.output(perSlot(g.matmul(weights, power)), `power_${k}`);
   }
 }
 
