@@ -67,7 +67,7 @@ export function scoreCommand(): Command {
     .option('--out <DIR>', 'run folder (default: runs/score-<model>)')
     .addHelpText(
       'after',
-      "\n'tempered methods' lists methods and metrics, with their settings.\nThe folder gets report.html, score.json and tables. Stopped, the command goes on.",
+      "\n'tempered methods' lists methods and metrics, with their settings.\nThe folder gets report.html, score.json, tables. Stopped, the command goes on.",
     );
   return withCommonOptions(withModelOptions(command)).action((paths: string[], options: ScoreCommandOptions) =>
     runCommand(async (terminal) => {

@@ -10,7 +10,7 @@ import { scoreKey, scorePlot } from './score-plot.ts';
 import { type ScoredMeasure, type ScoreResult, type ScoreRow, scoreOf } from './score-result.ts';
 import { scoreFindings } from './score-summary.ts';
 import { factList } from './sections/protocol.ts';
-import { type Column, dataTable } from './table.ts';
+import { dataTable } from './table.ts';
 
 /**
  * The report of measures of explanations: one self-contained HTML file that opens offline, needs no scripts, and follows
@@ -61,11 +61,7 @@ const rowsOf = ({ rows, methods }: ScoreResult, model: string): ScoreRow[] =>
   methods.map(({ name }) => rows.find((row) => row.model === model && row.method === name)!);
 
 function overview(result: ScoreResult, numbering: Numbering): Html {
-  const { models, measures } = result;
-  const columns: Column[] = [
-    { heading: 'method', kind: 'text' },
-    ...measures.map((measure) => ({ heading: html`${measure.name}\u00a0${arrow(measure)}${unfitMark(measure)}` })),
-  ];
+  const { models, methods, measures } = result;
   return html`<h2>All scores</h2>
 <p>Arrows tell which way is better. Measures marked <b class="wrong">unfit</b> failed their control: their numbers are shown, but say little about the maps.
 How each was measured, and its intervals, stand further down.</p>
@@ -74,10 +70,10 @@ ${models.map(({ name }) =>
     number: numbering.table(),
     isWide: true,
     caption: html`${name}.`,
-    columns,
-    rows: rowsOf(result, name).map((row) => [
-      row.method,
-      ...measures.map((measure) => {
+    columns: [{ heading: 'measure', kind: 'text' }, ...methods.map((method) => ({ heading: method.name }))],
+    rows: measures.map((measure) => [
+      html`${measure.name}\u00a0${arrow(measure)}${unfitMark(measure)}`,
+      ...rowsOf(result, name).map((row) => {
         const score = scoreOf(row, measure);
         return score ? value(score) : '–';
       }),
