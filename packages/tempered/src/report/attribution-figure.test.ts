@@ -1,5 +1,6 @@
 import { JSDOM } from 'jsdom';
 import { describe, expect, it } from 'vitest';
+import { cases, flatten, present } from '../attribution/testing/cases.ts';
 import { encodePng } from '../image/node/encode.ts';
 import { noiseImages } from '../models/testing/small-models.ts';
 import type { Tensor } from '../tensor.ts';
@@ -111,6 +112,17 @@ describe('scale', () => {
       expect(captions![0]!.text).toMatch(/± (0\.9|1\.)/);
     }
   });
+});
+
+it.skipIf(!present)('symmetric bounds over all images are those of zennit (needs ../shared)', () => {
+  const published = cases.find(({ id }) => id === 'zennit/image/interval-norm-True-0123')!;
+  const data = Float32Array.from(flatten(published.input.array!));
+  const signs = { shape: [2, 1, data.length / 2, 1], data };
+  const models = [{ name: 'a', conditions: [{ images: signs, predictions, maps: [signs] }] }];
+  const { readings } = attributionFigure({ ...options, models, scale: 'method', percentile: 100 });
+  const [upper] = flatten(published.expected.vmax!);
+  for (const { clip } of readings[0]![0]![0]!) expect(clip).toBeCloseTo(upper!, 6);
+  expect(flatten(published.expected.vmin!)).toEqual([-upper!]);
 });
 
 it('a map of zeros is neutral and says so; the others keep their figures', () => {

@@ -259,7 +259,7 @@ function textAt(x: number, y: number, text: string, { size = FONT, weight, color
 function widthOf(text: string, size: number): number {
   let units = 0;
   for (const letter of text) {
-    if (/[ijlI.,:;'’|!()[\]·]/.test(letter)) units += 0.32;
+    if (/[ijlI.,:;'’|!()[\]· ]/.test(letter)) units += 0.32;
     else if (/[mwMW%@…→×±]/.test(letter)) units += 0.9;
     else if (/[A-Z]/.test(letter)) units += 0.72;
     else units += 0.58;
