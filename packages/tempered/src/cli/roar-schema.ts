@@ -20,8 +20,8 @@ const schema = record({
   testCount: count.optional(),
   strengths: record({ l2: radii.optional(), linf: radii.optional() }).optional(),
   losses: some(names(...ROAR_LOSSES)).optional(),
+  modelEpochs: count.optional(),
   adversarial: record({
-    epochs: count.optional(),
     steps: count.optional(),
     stepSize: record({ l2: step.optional(), linf: step.optional() }).optional(),
     randomStart: z.boolean().optional(),

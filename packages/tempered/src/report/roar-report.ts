@@ -180,7 +180,7 @@ function protocolPart(result: RoarResult, protocol: ProtocolResult, numbering: N
   const bands =
     protocol.name === 'repaired'
       ? `Bars are 95% intervals over ${protocol.repetitions} seeds.`
-      : `Each score is a mean over ${protocol.repetitions} trainings a point.`;
+      : `Each accuracy is a mean over ${protocol.repetitions} ${protocol.repetitions === 1 ? 'training' : 'trainings'}.`;
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   return html`<h2>${PROTOCOL_LABELS[protocol.name]}</h2>
 <p>${

@@ -25,16 +25,17 @@ export interface RoarConfiguration {
   /** Radii of adversarial training, rising. One model each, and loss. */
   readonly strengths: Readonly<Record<RoarNorm, readonly number[]>>;
   readonly losses: readonly RoarLoss[];
+  /** Of the models that are explained, standard and robust alike: fewer would be another handicap beside the attack. */
+  readonly modelEpochs: number;
   /** Of the adversarial trainings; the rest is as in `training`. */
   readonly adversarial: {
-    readonly epochs: number;
     readonly steps: number;
     readonly stepSize: Readonly<Record<RoarNorm, StepSize>>;
     readonly randomStart: boolean;
     /** Share of the training over which the radius grows from 0. */
     readonly warmup: number;
   };
-  /** Of the standard model and of all networks that are trained on occluded images. */
+  /** Of all networks; the epochs are of those that are trained on occluded images. */
   readonly training: {
     readonly epochs: number;
     readonly batchSize: number;
@@ -71,9 +72,9 @@ const SMALL = {
   trainCount: 2000,
   testCount: 1000,
   losses: ['xent'],
+  modelEpochs: 10,
   // Without a warm-up, so few images and epochs end at chance under the stronger attacks.
   adversarial: {
-    epochs: 10,
     steps: 4,
     stepSize: { l2: { relative: 0.625 }, linf: { relative: 0.625 } },
     randomStart: false,
@@ -97,8 +98,8 @@ const PUBLISHED_CIFAR: Settings = {
   testCount: undefined,
   strengths: { l2: sweep(0.8, 20), linf: sweep(0.02, 20) },
   losses: ROAR_LOSSES,
+  modelEpochs: 20,
   adversarial: {
-    epochs: 20,
     steps: 40,
     stepSize: { l2: { absolute: 1 }, linf: { absolute: 0.01 } },
     randomStart: false,

@@ -63,7 +63,7 @@ export async function trainAndMeasure(
   plan: ModelPlan,
   runtime: Runtime,
 ): Promise<RoarModel> {
-  const { architecture, training, evaluation, seed } = configuration;
+  const { architecture, modelEpochs, evaluation, seed } = configuration;
   const { name, attack, strength } = plan;
   const file = `models/${name}.onnx`;
   return run.step(
@@ -80,7 +80,7 @@ export async function trainAndMeasure(
           name,
         }),
         method: methodOf(plan, configuration),
-        epochs: attack ? configuration.adversarial.epochs : training.epochs,
+        epochs: modelEpochs,
         shuffle: false,
         seed,
         signal,

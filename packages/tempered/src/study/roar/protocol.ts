@@ -9,7 +9,8 @@ const stepOf = (size: StepSize): string =>
   'absolute' in size ? epsilon(size.absolute) : `${Number(size.relative.toPrecision(3))} ε`;
 
 export function protocolOf(configuration: RoarConfiguration, fill: readonly number[]): RoarResult['protocol'] {
-  const { architecture, training, adversarial, evaluation, strengths, losses, methods, percentiles } = configuration;
+  const { architecture, modelEpochs, training, adversarial, evaluation, strengths, losses, methods, percentiles } =
+    configuration;
   const { protocols, repeats, seeds, ranked, seed } = configuration;
   const { epochs, batchSize, learningRate, schedule } = training;
   const radii = ROAR_NORMS.filter((norm) => strengths[norm].length > 0).map(
@@ -25,11 +26,11 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
     { name: 'Networks', value: `${architecture}, for the models that are explained and for those that are retrained` },
     {
       name: 'Training',
-      value: `${epochs} epochs in batches of ${batchSize}, Adam, rate ${learningRate} ${schedule === 'cosine' ? 'falling along a cosine' : 'throughout'}, no augmentation; the last epoch counts`,
+      value: `${modelEpochs} epochs for the models that are explained, ${epochs} for those that are retrained, in batches of ${batchSize}, Adam, rate ${learningRate} ${schedule === 'cosine' ? 'falling along a cosine' : 'throughout'}, no augmentation; the last epoch counts`,
     },
     {
       name: 'Adversarial training',
-      value: `${adversarial.epochs} epochs, every batch replaced by PGD-${adversarial.steps} examples from ${adversarial.randomStart ? 'a random start' : 'the image itself'}, ${radii.join('; ')}${adversarial.warmup > 0 ? `, growing from 0 over the first ${Math.round(100 * adversarial.warmup)}% of the training` : ''}; attack losses: ${list(losses.map((loss) => LOSS_LABELS[loss]))}${losses.includes('cw') ? ', the latter −relu(f_y − max_k (1 − y_k) f_k + 500), whose rival is never below 0' : ''}; images in file order, the same initial weights for all models`,
+      value: `every batch replaced by PGD-${adversarial.steps} examples from ${adversarial.randomStart ? 'a random start' : 'the image itself'}, ${radii.join('; ')}${adversarial.warmup > 0 ? `, growing from 0 over the first ${Math.round(100 * adversarial.warmup)}% of the training` : ''}; attack losses: ${list(losses.map((loss) => LOSS_LABELS[loss]))}${losses.includes('cw') ? ', the latter −relu(f_y − max_k (1 − y_k) f_k + 500), whose rival is never below 0' : ''}; images in file order, the same initial weights for all models`,
     },
     {
       name: 'Accuracy under attack',

@@ -40,7 +40,8 @@ const base = roarConfiguration('shapes', 3);
 const configuration: RoarConfiguration = {
   ...base,
   strengths: { l2: [], linf: [0.1] },
-  adversarial: { ...base.adversarial, epochs: 1, steps: 2 },
+  modelEpochs: 1,
+  adversarial: { ...base.adversarial, steps: 2 },
   training: { ...base.training, epochs: 1, batchSize: 10 },
   evaluation: { ...base.evaluation, steps: 2 },
   percentiles: [45],

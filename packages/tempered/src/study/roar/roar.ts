@@ -1,6 +1,6 @@
 /** @file The study of ROAR and KAR from end to end: models, maps, occluded data sets, retraining, scores, report. Node only. */
 import { readFile } from 'node:fs/promises';
-import { type Dataset, first } from '../../data/dataset.ts';
+import type { Dataset } from '../../data/dataset.ts';
 import { loadDataset } from '../../data/node/load.ts';
 import { UsageError } from '../../errors.ts';
 import { checkPercentiles } from '../../evaluation/roar/bands.ts';
@@ -134,10 +134,9 @@ function check(
 
 async function loadSets({ configuration, dataDir, signal, onProgress }: RoarStudyOptions) {
   const { data, size, trainCount, testCount, seed } = configuration;
-  const load = async (split: 'train' | 'test', count: number | undefined): Promise<Dataset> => {
+  const load = (split: 'train' | 'test', count: number | undefined): Promise<Dataset> => {
     onProgress?.({ stage: `load ${data}`, done: 0, total: 1 });
-    const set = await loadDataset({ name: data, split, dataDir, size, count, seed, signal });
-    return count === undefined ? set : first(set, count);
+    return loadDataset({ name: data, split, dataDir, size, count, seed, signal });
   };
   return { train: await load('train', trainCount), test: await load('test', testCount) };
 }
