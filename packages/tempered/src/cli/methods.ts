@@ -15,7 +15,7 @@ export function methodsCommand(): Command {
       'after',
       `
 Settings follow the name: tempered explain --method ig:steps=20,baseline=white
-Names are apart by commas: tempered score --methods gradient,lrp:composite=epsilon`,
+Apart by commas: tempered score --methods gradient,lrp:composite=epsilon`,
     )
     .action(({ json }: { json?: boolean }) =>
       runCommand(async ({ print }) => {
@@ -49,7 +49,7 @@ const rowsOf = (catalogue: Readonly<Record<string, Entry<unknown> | undefined>>)
 const inWords = (setting: string, values: string): string =>
   values.includes('|') ? `${setting}=${values.length > 50 ? values.replaceAll('|', '| ') : values}` : setting;
 
-const COLUMN = 22;
+const COLUMN = 25;
 
 const line = (print: (line: string) => void, name: string, text: string): void =>
   print(fill(`${name.padEnd(COLUMN).replaceAll(' ', '\u00a0')}${text}`, 80, ' '.repeat(COLUMN)));

@@ -62,7 +62,7 @@ it('lists methods and metrics in 80 columns', async () => {
   const { code, stdout } = await tempered(['methods']);
   expect(code).toBe(0);
   expect(stdout.split('\n').filter((line) => [...line].length > 80)).toEqual([]);
-  expect(stdout).toMatch(/^integrated-gradients +mean slope.*\n(?: .*\n)*? +rule=left\|right/m);
+  expect(stdout).toMatch(/^integrated-gradients +mean slope.*\n(?: .*\n)*? +rule=left\| ?right/m);
   expect(stdout).toMatch(/^infidelity +/m);
   const { methods, metrics } = JSON.parse((await tempered(['methods', '--json'])).stdout);
   expect(methods[0]).toMatchObject({ name: 'gradient', settings: { absolute: 'yes|no' } });
