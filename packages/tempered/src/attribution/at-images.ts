@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
@@ -25,7 +26,14 @@ export async function layerValues(task: Task, layer: string, images: Tensor): Pr
       key: `values of ${layer}`,
       passes: { forwards: 1, backwards: 0 },
       feeds: { x: images },
-      write: ({ model }, { x }) => ({ value: model(x!).value(layer) }),
+      write: ({ model, batch }, { x }) => {
+        const value = model(x!).value(layer);
+        if (value.shape[0] !== batch)
+          throw new UsageError(
+            `the layer '${layer}' has shape [${value.shape.join(', ')}] for ${batch} images: it has no values for each image`,
+          );
+        return { value };
+      },
     },
   );
   return value!;

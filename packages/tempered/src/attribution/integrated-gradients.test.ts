@@ -256,6 +256,19 @@ describe('of a layer', () => {
   });
 });
 
+it('refuses a layer that mixes the images', async () => {
+  const turned = new Classifier(
+    modelOf([3], 1, (g, input) => {
+      const h = g.rename(g.transpose(input, [1, 0]), 'h');
+      return g.rename(g.reduceSum(g.transpose(g.square(h), [1, 0]), [1], true), 'logits');
+    }),
+    runtime,
+  );
+  await expect(explain(turned, {}, { images: noiseImages(2, [3]), layer: 'h' })).rejects.toThrow(
+    /^the layer 'h' has shape \[3, 2\] for 2 images: it has no values for each image$/,
+  );
+});
+
 describe('axioms', () => {
   const x: Tensor = noiseImages(3, [1, 4, 4], 5);
   const kernel = {

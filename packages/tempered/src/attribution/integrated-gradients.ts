@@ -95,7 +95,7 @@ async function meanSlopes(
       stage: 'integrated-gradients',
       passes: { forwards: 1, backwards: 1 },
       images: way.images,
-      write: (context, inputs, { at }) => way.writeSummed(context, inputs, at),
+      write: (context, inputs, { at }) => way.write(context, inputs, at).slope,
     },
     { rule, steps },
   );

@@ -16,7 +16,7 @@ export interface Integrand {
   /** Inputs with one row an image. */
   readonly images: Readonly<Record<string, Tensor>>;
   /** Returns the integrand at `place.at`, [batch, ...]. */
-  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>, place: Place): ReturnType<Points['write']>;
+  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>, place: Place): Value;
 }
 
 /** A point and the interval that it stands for, each [batch, 1]. */

@@ -22,8 +22,6 @@ export interface Sampled {
   readonly sample: Value;
   /** Numbers of each point for `trace`, [batch, T]. */
   readonly traced?: Value;
-  /** Turns sums of samples, [images, ...], into what is wanted, when that is linear in them; for means without further moments. */
-  readonly ofSum?: (sum: Value, images: Readonly<Record<string, Value>>) => Value;
 }
 
 export interface Points {
@@ -174,20 +172,17 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
   const { g, batch } = context;
   const belongs = g.input('belongs', 'float32', [batch, slots]);
   const weights = g.input('weights', 'float32', [slots, batch]);
-  const images = Object.entries(points.images).map(
-    ([name, { shape }]) => [name, g.input(name, 'float32', [slots, ...shape.slice(1)])] as const,
-  );
-  const perImage = images.map(([name, value]) => {
-    const size = value.shape.slice(1);
+  const perImage = Object.entries(points.images).map(([name, { shape }]) => {
+    const size = shape.slice(1);
+    const flat = g.reshape(g.input(name, 'float32', [slots, ...size]), [slots, sizeOf(size)]);
     // A product with ones and zeros copies exactly.
-    const copies = g.matmul(belongs, g.reshape(value, [slots, sizeOf(size)]));
-    return [name, g.reshape(copies, [batch, ...size])] as const;
+    return [name, g.reshape(g.matmul(belongs, flat), [batch, ...size])] as const;
   });
   const perPoint = Object.entries(points.points).map(
     ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape])] as const,
   );
   const written = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
-  const { sample, traced, ofSum }: Sampled = 'sample' in written ? written : { sample: written };
+  const { sample, traced }: Sampled = 'sample' in written ? written : { sample: written };
   if (traced) g.output(traced, 'traced');
   const [count, ...shape] = sample.shape;
   if (count !== batch)
@@ -195,11 +190,11 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
       `attributions of shape [${sample.shape.join(', ')}] are not one for each of ${batch} images: the layer mixes them`,
     );
   const flat = g.reshape(sample, [batch, sizeOf(shape)]);
-  const { finite, astray } = splitFinite(g, flat);
+  const { finite, astray } = slots === 1 ? { finite: flat, astray: undefined } : splitFinite(g, flat, belongs);
   const perSlot = (value: Value) => g.reshape(value, [slots, ...shape]);
   const mean = g.matmul(weights, finite);
-  g.output(ofSum ? ofSum(perSlot(mean), Object.fromEntries(images)) : perSlot(mean), 'mean');
-  g.output(astray, 'astray');
+  g.output(perSlot(mean), 'mean');
+  g.output(astray ?? g.reduceMax(strays(g, mean), [1], true), 'astray');
   if (points.powers === 0) return;
   const deviation = g.sub(finite, g.matmul(belongs, mean));
   let power = deviation;
@@ -209,13 +204,21 @@ function writeStatistics(context: ProgramContext, points: Points, slots: number)
   }
 }
 
-/** Samples with zeros for what is not finite, since 0 · ∞ would spoil the sums of other images; and which had such, [batch, 1]. */
-function splitFinite(g: GraphBuilder, samples: Value): { finite: Value; astray: Value } {
-  // False for NaN.
-  const usable = g.lessOrEqual(g.abs(samples), g.constant(3.4e38));
+/** 1 for numbers that are not finite, 0 for others. */
+const strays = (g: GraphBuilder, values: Value): Value =>
+  // The comparison is false for NaN.
+  g.where(g.lessOrEqual(g.abs(values), g.constant(3.4e38)), g.constant(0), g.constant(1));
+
+/**
+ * Samples with zeros for those that are not finite, since 0 · ∞ would spoil the sums of other images; and how many samples
+ * of each image were such, [images, 1].
+ */
+function splitFinite(g: GraphBuilder, samples: Value, belongs: Value): { finite: Value; astray: Value } {
+  // One number that is not finite makes the sum of its sample such.
+  const stray = strays(g, g.reduceSum(samples, [1], true));
   return {
-    finite: g.mask(usable, samples),
-    astray: g.reduceMax(g.where(usable, g.constant(0), g.constant(1)), [1], true),
+    finite: g.where(g.greater(stray, g.constant(0)), g.constant(0), samples),
+    astray: g.matmul(g.matrixTranspose(belongs), stray),
   };
 }
 
@@ -244,7 +247,7 @@ function partsOf(
   return imagesOf(run).map((image, slot) => {
     const count = countIn(run, image);
     const mean = of('mean', slot);
-    if (run.some((row, place) => row.image === image && astray[place]! > 0)) mean.fill(Number.NaN);
+    if (astray[slot]! > 0) mean.fill(Number.NaN);
     const sums = Array.from({ length: powers }, (_, k) => of(`power_${k}`, slot).map((value) => count * value));
     return { image, part: { count, mean, powers: sums } };
   });

@@ -2,13 +2,11 @@
 import { gradient, type Value } from 'onnx-grad';
 import type { ProgramContext } from '../models/classifier.ts';
 import type { Tensor } from '../tensor.ts';
-import { affinePrefix } from './affine-prefix.ts';
 import { layerValues, valuesAt } from './at-images.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
 import { mapImages } from './one-pass.ts';
 import { between } from './path.ts';
-import type { Points } from './points.ts';
 
 export interface Way {
   /** [N, ...] */
@@ -22,23 +20,14 @@ export interface Way {
   /** Inputs with one row an image. */
   readonly images: Readonly<Record<string, Tensor>>;
   /** Writes what is explained at a place on the way, and its gradient there. */
-  write: Write<{ value: Value; slope: Value }>;
-  /** Writes the gradient alone, for sums over places. */
-  writeSummed: Write<ReturnType<Points['write']>>;
+  write(context: ProgramContext, inputs: Readonly<Record<string, Value>>, at: Value): { value: Value; slope: Value };
 }
-
-type Write<Written> = (context: ProgramContext, inputs: Readonly<Record<string, Value>>, at: Value) => Written;
 
 export const wayOf = (task: Task, baselines: Tensor): Promise<Way> =>
   task.layer === undefined ? throughInputs(task, baselines) : throughLayer(task, baselines, task.layer);
 
 async function throughInputs(task: Task, baselines: Tensor): Promise<Way> {
   const { images, targetRows, of } = task;
-  const write: Way['write'] = ({ g, model }, { start, end, target }, at) => {
-    const x = between(g, start!, end!, at);
-    const value = explained(g, model(x), target!, of);
-    return { value, slope: gradient(g, { of: value, wrt: [x] })[0]! };
-  };
   return {
     start: baselines,
     end: images,
@@ -46,16 +35,10 @@ async function throughInputs(task: Task, baselines: Tensor): Promise<Way> {
     baseOutput: await valuesAt(task, baselines),
     key: `${keyOfExplained(of)} between images`,
     images: { start: baselines, end: images, target: targetRows },
-    write,
-    writeSummed: (context, inputs, at) => {
-      // A unit may lie before the end of the prefix.
-      if (typeof of === 'object' && 'unit' in of) return write(context, inputs, at).slope;
-      const { g, model } = context;
-      const x = between(g, inputs.start!, inputs.end!, at);
-      const value = explained(g, model(x), inputs.target!, of);
-      const prefix = affinePrefix(g, x);
-      const sample = gradient(g, { of: value, wrt: [prefix?.end ?? x] })[0]!;
-      return prefix ? { sample, ofSum: (sum, { end }) => prefix.pullBack(sum, end!) } : sample;
+    write: ({ g, model }, { start, end, target }, at) => {
+      const x = between(g, start!, end!, at);
+      const value = explained(g, model(x), target!, of);
+      return { value, slope: gradient(g, { of: value, wrt: [x] })[0]! };
     },
   };
 }
@@ -75,11 +58,6 @@ async function throughLayer(task: Task, baselines: Tensor, layer: string): Promi
       }),
     },
   );
-  const write: Way['write'] = ({ g, model }, { x, start, end, target }, at) => {
-    const inner = between(g, start!, end!, at);
-    const value = explained(g, model(x!, { [layer]: inner }), target!, of);
-    return { value, slope: gradient(g, { of: value, wrt: [inner] })[0]! };
-  };
   return {
     start,
     end,
@@ -87,7 +65,10 @@ async function throughLayer(task: Task, baselines: Tensor, layer: string): Promi
     baseOutput: value!.data,
     key: `${keyOfExplained(of)} between values of ${layer}`,
     images: { x: images, start, end, target: targetRows },
-    write,
-    writeSummed: (...args) => write(...args).slope,
+    write: ({ g, model }, { x, start, end, target }, at) => {
+      const inner = between(g, start!, end!, at);
+      const value = explained(g, model(x!, { [layer]: inner }), target!, of);
+      return { value, slope: gradient(g, { of: value, wrt: [inner] })[0]! };
+    },
   };
 }
