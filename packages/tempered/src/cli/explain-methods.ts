@@ -35,10 +35,9 @@ const SHARED = ['steps', 'samples', 'sigma', 'baseline'] as const;
 /** Methods that compare with a set of images. */
 const WITH_BACKGROUND = ['expected-gradients', 'gradient-shap', 'deep-shap'];
 
-/** `--method`, and settings for every method that has them and does not set them itself. */
+/** Settings for every method that has them and does not set them itself. */
 export function withMethodOptions(command: Command): Command {
   return command
-    .option('--method <LIST>', 'one or more, such as gradient,ig:steps=20 (see tempered methods)', 'gradient')
     .optionsGroup(MORE_OPTIONS)
     .option('--steps <M>', 'points on the path', positiveInteger)
     .option('--baseline <B>', 'black, white, mean ... or a .npy file')

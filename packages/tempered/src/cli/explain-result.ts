@@ -7,7 +7,9 @@ import type { ChosenMethod } from './explain-methods.ts';
 
 /** Maps of one model by one method, of clean or of attacked images. */
 export interface Explained {
+  /** Its file. */
   readonly model: string;
+  readonly name: string;
   readonly method: ChosenMethod;
   readonly attacked: boolean;
   readonly attribution: Attribution;
@@ -63,15 +65,19 @@ function certificateOf(certificate: Certificate = {}, i: number) {
   };
 }
 
-/** One line an image: what is explained, and how far the method kept what it promises. */
+/**
+ * One line an image: what is explained, and how far the method kept what it promises.
+ *
+ * @param model its name, where there are several models, methods or conditions to tell apart
+ */
 export const linesOf = (
-  { model, method, asked = method, attacked, of, layer, explanations }: ResultRecord,
-  isOnly: boolean,
-) =>
+  { method, asked = method, attacked, of, layer, explanations }: ResultRecord,
+  model: string | undefined,
+): string[] =>
   explanations.map((each) => {
     const { image, target, class: name, output } = each;
     const note = 'note' in each ? each.note : undefined;
-    const about = isOnly ? `${image}` : `${image}, ${model}, ${asked}${attacked ? ', attacked' : ''}`;
+    const about = model === undefined ? `${image}` : `${image}, ${model}, ${asked}${attacked ? ', attacked' : ''}`;
     const facts = [
       ...certificateText(each),
       ...(layer === undefined ? [] : [`layer ${layer}`]),

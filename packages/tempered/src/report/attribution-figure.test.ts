@@ -4,7 +4,8 @@ import { cases, flatten, present } from '../attribution/testing/cases.ts';
 import { encodePng } from '../image/node/encode.ts';
 import { noiseImages } from '../models/testing/small-models.ts';
 import type { Tensor } from '../tensor.ts';
-import { type AttributionFigureOptions, attributionFigure, drawnMaps, shortNames } from './attribution-figure.ts';
+import { type AttributionFigureOptions, attributionFigure, drawnMaps } from './attribution-figure.ts';
+import { shortNames } from './attribution-layout.ts';
 import { drawPictureTable } from './picture-table.ts';
 
 const images = noiseImages(2, [1, 6, 6]);

@@ -11,8 +11,9 @@ import {
 } from '../image/render.ts';
 import { resize } from '../image/resample.ts';
 import type { Tensor } from '../tensor.ts';
+import { type Cells, DIFFERENCE, rowsByImage, rowsByModel, shortNames } from './attribution-layout.ts';
 import { list, measured, probability } from './format.ts';
-import type { Caption, ColorKey, PictureCell, PictureRow, PictureTable } from './picture-table.ts';
+import type { ColorKey, PictureTable } from './picture-table.ts';
 
 /** Images as they are, or after an attack, with what one model says of them. */
 export interface ShownCondition {
@@ -65,7 +66,6 @@ export interface AttributionFigure {
 }
 
 export const NO_EVIDENCE = 'no positive evidence';
-const DIFFERENCE = 'difference';
 
 /**
  * The pictures, headings and figures of the maps of one or several models. With one method, a row an image and a column
@@ -125,15 +125,6 @@ function withSharedClips(own: Readings, scale: SharedScale): Readings {
       methods.map((images, method) => images.map((reading, i) => ({ ...reading, clip: clipOf(method, i) }))),
     ),
   );
-}
-
-/** Every cell that a layout can ask for. */
-interface Cells {
-  input(model: number, condition: number, image: number, captions?: readonly Caption[]): PictureCell | undefined;
-  prediction(model: number, condition: number, image: number): Caption;
-  map(model: number, condition: number, method: number, image: number, captions?: readonly Caption[]): PictureCell;
-  /** Of the second model's map to the first's. */
-  difference(condition: number, method: number, image: number): PictureCell;
 }
 
 function cellsOf(
@@ -210,97 +201,6 @@ function toUnitRange(pixels: Float32Array): Float32Array {
   const lowest = pixels.reduce((a, b) => Math.min(a, b), 0);
   const highest = pixels.reduce((a, b) => Math.max(a, b), 1);
   return lowest === 0 && highest === 1 ? pixels : pixels.map((value) => (value - lowest) / (highest - lowest));
-}
-
-type Grid = Pick<PictureTable, 'columns' | 'rows'>;
-
-const conditionsOf = ({ models }: AttributionFigureOptions): number[] => [...models[0]!.conditions.keys()];
-
-/** input, models and their difference; then the same after the attack, which gave every model an image of its own. */
-function rowsByImage(options: AttributionFigureOptions, cells: Cells): Grid {
-  const { models, images } = options;
-  const names = shortNames(models.map(({ name }) => name));
-  const pair = models.length === 2;
-  const hasInput = cells.input(0, 0, 0) !== undefined;
-  const columns = conditionsOf(options).flatMap((condition) => {
-    const group = groupOf(options, condition);
-    const input = (of: string) => (hasInput ? [{ group, heading: `input${of}` }] : []);
-    return [
-      ...(condition === 0 ? input('') : []),
-      ...names.flatMap((name) => [...(condition === 0 ? [] : input(` for ${name}`)), { group, heading: name }]),
-      ...(pair ? [{ group, heading: DIFFERENCE }] : []),
-    ];
-  });
-  const rows = images.map((image, index): PictureRow => {
-    const contents = conditionsOf(options).flatMap((condition) => {
-      const input = (model: number) => (hasInput ? [cells.input(model, condition, index)] : []);
-      return [
-        ...(condition === 0 ? input(0) : []),
-        ...models.flatMap((_, model) => [
-          ...(condition === 0 ? [] : input(model)),
-          cells.map(model, condition, 0, index, [cells.prediction(model, condition, index)]),
-        ]),
-        ...(pair ? [cells.difference(condition, 0, index)] : []),
-      ];
-    });
-    return { label: image.name, detail: aboutImage(image), cells: contents };
-  });
-  return { columns, rows };
-}
-
-/** For each image a row a model, and one for their difference; input and methods side by side, clean and attacked. */
-function rowsByModel(options: AttributionFigureOptions, cells: Cells): Grid {
-  const { models, methods, images } = options;
-  const conditions = conditionsOf(options);
-  const hasInput = cells.input(0, 0, 0) !== undefined;
-  const rows = images.flatMap((image, index) => {
-    const ofModels = shortNames(models.map(({ name }) => name)).map((label, model): PictureRow => {
-      const input = (condition: number) =>
-        cells.input(model, condition, index, [cells.prediction(model, condition, index)]);
-      return {
-        label,
-        cells: conditions.flatMap((condition) => [
-          ...(hasInput ? [input(condition)] : []),
-          ...methods.map((_, method) => cells.map(model, condition, method, index)),
-        ]),
-      };
-    });
-    const difference = (): PictureRow => ({
-      label: DIFFERENCE,
-      cells: conditions.flatMap((condition) => [
-        ...(hasInput ? [undefined] : []),
-        ...methods.map((_, method) => cells.difference(condition, method, index)),
-      ]),
-    });
-    const [first, ...others] = models.length === 2 ? [...ofModels, difference()] : ofModels;
-    return [{ ...first!, block: [image.name, aboutImage(image)].join(' · ') }, ...others];
-  });
-  const columns = conditions.flatMap((condition) => {
-    const group = groupOf(options, condition);
-    return [...(hasInput ? ['input'] : []), ...methods.map(({ label }) => label)].map((heading) => ({
-      group,
-      heading,
-    }));
-  });
-  return { columns, rows };
-}
-
-/** Heading over the columns of a condition, where there are several. */
-const groupOf = ({ models, attack = 'attacked' }: AttributionFigureOptions, condition: number): string | undefined => {
-  if (models[0]!.conditions.length === 1) return undefined;
-  return condition === 0 ? 'clean' : attack;
-};
-
-const aboutImage = ({ label, explained }: AttributionFigureOptions['images'][number]): string =>
-  label === undefined || label === explained ? `class ${explained}` : `label ${label}, explained: ${explained}`;
-
-/** What names have of their own: mnist-small-normal and mnist-small-adv are normal and adv. */
-export function shortNames(names: readonly string[]): string[] {
-  const parts = names.map((name) => name.split(/(?<=[-_])/));
-  const [first = []] = parts;
-  let shared = 0;
-  while (parts.every((each) => shared < each.length - 1 && each[shared] === first[shared])) shared++;
-  return names.length < 2 ? [...names] : parts.map((each) => each.slice(shared).join(''));
 }
 
 function legend(
