@@ -338,6 +338,16 @@ describe('normalisation is merged into layers', () => {
     await classifier.release();
   });
 
+  it('padding by a node of its own is that of the convolution', async () => {
+    const inside = network((g, x) => convolve(g, x, kernel, bias, 1));
+    const before = network((g, x) => convolve(g, g.pad(x, [0, 0, 1, 1], [0, 0, 1, 1]), kernel, bias));
+    for (const rule of [boxRule(), wSquareRule(), flatRule()]) {
+      const options = { images, method: lrp({ composite: { ...epsilonPlus(), convolution: rule } }), target: [0, 1] };
+      const [expected, found] = await Promise.all([inside, before].map((model) => explain(model, options)));
+      expectClose(found!.attributions.data, expected!.attributions.data);
+    }
+  });
+
   it('not where something else reads what is between', async () => {
     const model = network((g, x) => {
       const features = convolve(g, x, kernel, bias);

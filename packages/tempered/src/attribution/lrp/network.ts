@@ -15,7 +15,7 @@ export interface Layer {
   readonly after: readonly Node[];
   /** What the layer computes, with everything merged. */
   readonly output: string;
-  /** The input is an affine function of this value, by normalisation before the layer. */
+  /** The input is an affine function of this value, by normalisation or padding before the layer. */
   readonly origin?: string;
 }
 
@@ -33,7 +33,7 @@ export interface Network {
 const CONVOLUTIONS: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose']);
 export const isConvolution = ({ node }: Layer): boolean => CONVOLUTIONS.has(node.op);
 
-/** Operators that only move elements, each to one place; of those that keep images apart. */
+/** Operators that only move elements, or put zeros around them. */
 const MOVEMENTS: ReadonlySet<string> = new Set([
   'Reshape',
   'Flatten',
@@ -44,6 +44,7 @@ const MOVEMENTS: ReadonlySet<string> = new Set([
   'Concat',
   'Gather',
   'Identity',
+  'Pad',
 ]);
 
 /** Finds the layers between `x` and `root`, and what can be merged into them. */
@@ -156,8 +157,8 @@ export function isAffine(g: GraphBuilder, { op, inputs, outputs }: Node, depende
 }
 
 /**
- * Layers whose input is an affine function of an earlier value, with that value: preprocessing of the image, or batch
- * normalisation straight before a convolution. Only where every reader of the normalised values is a layer.
+ * Layers whose input is an affine function of an earlier value, with that value: preprocessing and padding of the image,
+ * or batch normalisation straight before a convolution. Only where every reader of the normalised values is a layer.
  */
 function originsOf(
   g: GraphBuilder,
@@ -166,7 +167,7 @@ function originsOf(
   { layers, merged, dependent, users }: Surroundings & { layers: ReadonlyMap<Node, Layer>; merged: Set<Node> },
 ): Map<Node, string> {
   const origins = new Map([[x.name, x.name]]);
-  /** Names of values that are more than their origin moved about. */
+  /** Names of values that are more than their origin moved about: they hold zeros of padding, too, or other numbers. */
   const normalised = new Set<string>();
   const affine = new Map<string, Node[]>();
   for (const node of nodes) {
@@ -183,7 +184,7 @@ function originsOf(
     if (!isNormalising && !moves) continue;
     origins.set(output!, origin);
     if (isNormalising) affine.set(origin, [...(affine.get(origin) ?? []), node]);
-    if (isNormalising || variable.some((name) => normalised.has(name))) normalised.add(output!);
+    if (isNormalising || node.op === 'Pad' || variable.some((name) => normalised.has(name))) normalised.add(output!);
   }
   const spoilt = new Set(
     [...normalised].flatMap((name) => {

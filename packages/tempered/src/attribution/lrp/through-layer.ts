@@ -110,12 +110,18 @@ function mergedLayer(g: GraphBuilder, layer: Layer, inputs: readonly Value[]): M
   const output = g.value(layer.output);
   const x = inputs[layer.input]!;
   const { scale, shift } = channelMap(g, layer);
-  const weight = scaled(g, layer, inputs[layer.weight]!, scale);
+  const weight = scaled(g, layer, unfolded(inputs[layer.weight]!), scale);
   if (layer.origin === undefined) return { input: x, weight, bias: shift, output };
   const atBlack = replay(g, layer.origin, node.inputs[layer.input]!, 0);
   const offset = applied(g, layer, atBlack, weight);
   return { input: g.sub(x, atBlack), weight, bias: shift ? g.add(offset, shift) : offset, output };
 }
+
+/**
+ * The value as one that is not known before the run: what rules make of weights then stays a few nodes of the program,
+ * which would otherwise hold several copies of a large network.
+ */
+const unfolded = ({ name, dtype, shape }: Value): Value => ({ name, dtype, shape });
 
 /** What follows a layer's products, for each channel: z ↦ scale · z + shift, in a shape that broadcasts with z. */
 function channelMap(g: GraphBuilder, { node, after }: Layer): { scale: Value | undefined; shift: Value | undefined } {
@@ -213,9 +219,12 @@ function inputParts(g: GraphBuilder, layer: Layer, rule: Weighted, input: Value)
     x: () => input,
     positive: () => g.max(input, zero),
     negative: () => g.min(input, zero),
-    // Squared weights of a merged layer hold the square of the normalisation's factor.
-    ones: () =>
-      rule.rule === 'w-square' && layer.origin !== undefined ? g.square(fromBlack(1)) : g.constant(1, one, input),
+    ones: () => {
+      if (layer.origin === undefined) return at(1);
+      const white = fromBlack(1);
+      // Squared weights of a merged layer hold the square of the normalisation's factor; padding counts for nothing.
+      return rule.rule === 'w-square' ? g.square(white) : g.cast(g.greater(g.abs(white), zero), input.dtype);
+    },
     low: () => edge('min'),
     high: () => edge('max'),
   };

@@ -104,8 +104,9 @@ export function throughNode(
   return { rule: rule.rule === 'pass' ? pass(node, dependent) : inProportion(stabiliserOf(rule, node)), lossy: true };
 }
 
-/** Whether constants are among the values that a node copies, such as the class token of a transformer: what they deserve is lost. */
+/** Whether a node also copies constants, such as the class token of a transformer, or zeros of padding: what they get is lost. */
 function hasConstants({ op, inputs }: Node, dependent: ReadonlySet<string>): boolean {
+  if (op === 'Pad') return true;
   const copied = op === 'Concat' || op === 'Max' || op === 'Min' ? inputs : op === 'Where' ? inputs.slice(1) : [];
   return copied.some((name) => !dependent.has(name));
 }
