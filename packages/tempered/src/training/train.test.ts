@@ -323,6 +323,12 @@ describe('train', () => {
     expect(weightsOf(other.last)).not.toEqual(weightsOf(first.last));
   });
 
+  it('goes through the images in file order where it is asked to: nothing is left to the seed', async () => {
+    const trained = async (over: Partial<TrainOptions>) => weightsOf((await train(options(over))).model);
+    expect(await trained({ shuffle: false, seed: 1 })).toEqual(await trained({ shuffle: false, seed: 2 }));
+    expect(await trained({ shuffle: false })).not.toEqual(await trained({}));
+  });
+
   it('reports its progress over the whole training', async () => {
     const seen: string[] = [];
     await train(

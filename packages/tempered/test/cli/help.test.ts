@@ -16,6 +16,7 @@ const COMMANDS = [
   'explain',
   'methods',
   'score',
+  'roar',
   'vae-gan',
   'vae-gan train',
   'vae-gan reconstruct',
