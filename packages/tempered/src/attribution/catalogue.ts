@@ -397,9 +397,3 @@ export const methodsFrom = (list: string, background?: Tensor): NamedMethod[] =>
     const read = (name === 'smoothgrad' && settings.method !== undefined && lookUp(settings.method)) || entry;
     return { text, name, method: entry.make(settings, background), ranking: read.ranking, scale: read.scale };
   });
-
-/** Whether a list asks for methods that compare with background images. */
-export const needBackground = (list: string): boolean =>
-  findAll(methodCatalogue, 'method', list).some(({ name }) =>
-    ['expected-gradients', 'gradient-shap', 'deep-shap'].includes(name),
-  );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../errors.ts';
-import { methodCatalogue, methodsFrom, needBackground } from './catalogue.ts';
+import { methodCatalogue, methodsFrom } from './catalogue.ts';
 import { count, entry, findAll, nonNegative, oneOf, share, yesOrNo } from './settings.ts';
 
 describe('lists of methods with settings', () => {
@@ -51,8 +51,6 @@ describe('lists of methods with settings', () => {
 
   it('gives a background to methods that compare with one', () => {
     const background = { shape: [3, 1, 2, 2], data: new Float32Array(12) };
-    expect(needBackground('gradient')).toBe(false);
-    expect(needBackground('gradient,deep-shap')).toBe(true);
     expect(methodsFrom('gradient-shap:samples=5', background)[0]!.method).toMatchObject({ background, samples: 5 });
     expect(() => methodsFrom('deep-shap')).toThrow(
       "'deep-shap' compares with background images, and there are none here",

@@ -36,6 +36,7 @@ describe('the control of measures', () => {
     'deletion:step=0.1',
     'insertion:step=0.1',
     'pixel-flipping:step=0.1',
+    'road:shares=0.3+0.5',
     'average-drop',
     'infidelity:samples=40',
     'infidelity:samples=40,perturbation=gaussian,scaling=none',

@@ -10,7 +10,7 @@ import { defaultBatchSize } from '../../models/batching.ts';
 import type { Classifier } from '../../models/classifier.ts';
 import type { Work } from '../../progress.ts';
 import { createRandom } from '../../random.ts';
-import { estimateMean, type MeanEstimate } from '../../statistics.ts';
+import { estimateMeanOfFew, type MeanEstimate } from '../../statistics.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../../tensor.ts';
 import { allOf } from '../accuracy.ts';
 import { type Estimate, estimate } from './estimate.ts';
@@ -24,7 +24,7 @@ export interface Control {
   readonly maps: readonly { readonly name: string; readonly score: Estimate }[];
   /**
    * How much better the first is than the second, and the second than the third: means of the differences image by image,
-   * above 0 when the order is right, with 95% intervals. Null where no image has both scores.
+   * above 0 when the order is right, with 95% intervals (Student's t). Null where no image has both scores.
    */
   readonly leads: readonly (MeanEstimate | null)[];
   /** Pictures. */
@@ -86,7 +86,7 @@ export async function controlMeasure(
 
 function leadOf(better: Float64Array, worse: Float64Array, sign: number): MeanEstimate | null {
   const differences = better.map((value, i) => sign * (value - worse[i]!)).filter((value) => !Number.isNaN(value));
-  return differences.length < 2 ? null : estimateMean(differences);
+  return differences.length < 2 ? null : estimateMeanOfFew(differences);
 }
 
 function verdictOf(names: readonly string[], leads: readonly (MeanEstimate | null)[]): string {
