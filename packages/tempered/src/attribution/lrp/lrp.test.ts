@@ -338,6 +338,24 @@ describe('normalisation is merged into layers', () => {
     await classifier.release();
   });
 
+  it('not beyond what is explained, nor masks that come from the image', async () => {
+    const normalised = network((g, x) => normalise(g, g.rename(convolve(g, x, kernel, bias), 'inner')));
+    const masked = network((g, x) => {
+      const pooled = g.op('GlobalAveragePool', [convolve(g, x, kernel, bias)]);
+      return g.mul(pooled, g.cast(g.greater(pooled, g.constant(0.1)), 'float32'));
+    });
+    const questions = [
+      { model: normalised, options: { of: { unit: 'inner:1' } } },
+      { model: masked, options: { target: [0, 1] } },
+      { model: masked, options: { target: [0, 1], batchSize: 1 } },
+    ];
+    for (const { model, options } of questions) {
+      const zero = await explain(model, { images, method: lrp({ composite: uniformRules() }), ...options });
+      const slopes = await explain(model, { images, method: gradientTimesInput(), ...options });
+      expectClose(zero.attributions.data, slopes.attributions.data, 5e-5);
+    }
+  });
+
   it('padding by a node of its own is that of the convolution', async () => {
     const inside = network((g, x) => convolve(g, x, kernel, bias, 1));
     const before = network((g, x) => convolve(g, g.pad(x, [0, 0, 1, 1], [0, 0, 1, 1]), kernel, bias));

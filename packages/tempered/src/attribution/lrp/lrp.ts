@@ -45,7 +45,10 @@ export const lrp = ({
 }: {
   /** Default `epsilonGammaBox()`, for images in [0, 1]. */
   composite?: Composite;
-  /** Rules by operator type of the ONNX file (Conv, Gemm, AveragePool, Add ...), before those of the composite. */
+  /**
+   * Rules by operator type of the ONNX file (Conv, Gemm, AveragePool, Add ...), before those of the composite. What is
+   * merged into a layer has the layer's.
+   */
   operators?: Readonly<Record<string, LrpRule>>;
   /** Rules by name of a node or value of the ONNX file, before all others. */
   layers?: Readonly<Record<string, LrpRule>>;

@@ -4,6 +4,7 @@
  * what a layer's weights are taken to be, and relevance passes the merged nodes unchanged.
  */
 import { type GraphBuilder, isFloat, type Node, sizeOf, type Value } from 'onnx-grad';
+import { outsideProgram } from '../../models/namespace.ts';
 
 /** A linear map of one input by weights that do not depend on the image. */
 export interface Layer {
@@ -51,17 +52,17 @@ const MOVEMENTS: ReadonlySet<string> = new Set([
 export function findLayers(g: GraphBuilder, x: Value, root: Value): Network {
   const nodes = leadingTo(g.graph.nodes, root);
   const dependent = dependentOn(g, x);
-  const users = usersOf(nodes);
+  const surroundings = { users: usersOf(nodes), dependent, varying: varyingIn(g, x) };
   const layers = new Map<Node, Layer>();
   const merged = new Set<Node>();
   for (const node of nodes) {
     const operands = operandsOf(g, node, dependent);
-    if (operands === undefined) continue;
-    const after = mergeableAfter(g, node, operands.weight, { users, dependent, root });
+    if (operands === undefined || surroundings.varying.has(node.inputs[operands.weight]!)) continue;
+    const after = mergeableAfter(g, node, operands.weight, root, surroundings);
     for (const next of after) merged.add(next);
     layers.set(node, { node, ...operands, after, output: (after.at(-1) ?? node).outputs[0]! });
   }
-  for (const [node, origin] of originsOf(g, x, nodes, { layers, merged, dependent, users })) {
+  for (const [node, origin] of originsOf(g, x, nodes, { layers, merged, ...surroundings })) {
     layers.set(node, { ...layers.get(node)!, origin });
   }
   return { layers, merged, dependent, ...ends(nodes, layers) };
@@ -89,6 +90,16 @@ function dependentOn(g: GraphBuilder, x: Value): Set<string> {
   return dependent;
 }
 
+/** Values that differ from run to run: of images, even masks and indices, and of noise. What is merged must not. */
+function varyingIn(g: GraphBuilder, x: Value): Set<string> {
+  const fed = g.graph.inputs.map(({ name }) => name).filter((name) => outsideProgram(name) === name);
+  const varying = new Set([x.name, ...fed]);
+  for (const { inputs, outputs } of g.graph.nodes)
+    if (inputs.some((name) => varying.has(name))) for (const name of outputs) varying.add(name);
+  varying.delete('');
+  return varying;
+}
+
 function usersOf(nodes: readonly Node[]): Map<string, Node[]> {
   const users = new Map<string, Node[]>();
   for (const node of nodes) for (const name of node.inputs) users.set(name, [...(users.get(name) ?? []), node]);
@@ -112,6 +123,7 @@ function operandsOf(
 interface Surroundings {
   users: ReadonlyMap<string, readonly Node[]>;
   dependent: ReadonlySet<string>;
+  varying: ReadonlySet<string>;
 }
 
 /** Nodes after a layer that are affine for each of its channels, as long as nothing else reads what is between. */
@@ -119,7 +131,8 @@ function mergeableAfter(
   g: GraphBuilder,
   node: Node,
   weight: number,
-  { users, dependent, root }: Surroundings & { root: Value },
+  root: Value,
+  { users, dependent, varying }: Surroundings,
 ): Node[] {
   // Channels of a product by weights from the left are rows; groups of a transposed convolution share channels of weights.
   if (weight === 0 || (node.op === 'ConvTranspose' && (node.attributes.group?.value ?? 1) !== 1)) return [];
@@ -131,6 +144,7 @@ function mergeableAfter(
     const axis = channelAxis(node, shape);
     const constants = next.op === 'BatchNormalization' ? [] : next.inputs.filter((input) => !dependent.has(input));
     if (next.op === 'BatchNormalization' && axis !== 1) break;
+    if (constants.some((input) => varying.has(input))) break;
     if (!constants.every((input) => isAlong(g.value(input).shape, shape.length, axis))) break;
     after.push(next);
     name = next.outputs[0]!;
@@ -164,7 +178,7 @@ function originsOf(
   g: GraphBuilder,
   x: Value,
   nodes: readonly Node[],
-  { layers, merged, dependent, users }: Surroundings & { layers: ReadonlyMap<Node, Layer>; merged: Set<Node> },
+  { layers, merged, dependent, users, varying }: Surroundings & { layers: ReadonlyMap<Node, Layer>; merged: Set<Node> },
 ): Map<Node, string> {
   const origins = new Map([[x.name, x.name]]);
   /** Names of values that are more than their origin moved about: they hold zeros of padding, too, or other numbers. */
@@ -173,14 +187,15 @@ function originsOf(
   for (const node of nodes) {
     if (merged.has(node) || layers.has(node)) continue;
     const variable = node.inputs.filter((name) => dependent.has(name));
-    const isNormalising = isAffine(g, node, dependent) && node.op !== 'Identity';
+    const fixed = node.inputs.every((name) => dependent.has(name) || !varying.has(name));
+    const isNormalising = fixed && node.op !== 'Identity' && isAffine(g, node, dependent);
     if (isNormalising && node.op === 'BatchNormalization' && !origins.has(variable[0]!))
       origins.set(variable[0]!, variable[0]!);
     const origin = origins.get(variable[0] ?? '');
     if (origin === undefined || variable.some((name) => origins.get(name) !== origin)) continue;
     const [output] = node.outputs;
     const batch = g.value(origin).shape[0];
-    const moves = MOVEMENTS.has(node.op) && g.value(output!).shape[0] === batch && node.outputs.length === 1;
+    const moves = fixed && MOVEMENTS.has(node.op) && g.value(output!).shape[0] === batch && node.outputs.length === 1;
     if (!isNormalising && !moves) continue;
     origins.set(output!, origin);
     if (isNormalising) affine.set(origin, [...(affine.get(origin) ?? []), node]);
