@@ -151,9 +151,9 @@ function correlationSection(result: RoarResult, numbering: Numbering): Html {
     ),
   );
   return html`<h2>Correlations</h2>
-<p>Each series holds the standard model and the models of one norm. G is Saliency, |∇|; GX is Grad*Input. The published protocol is the study’s to
-the letter, confounders included; the repaired one removes exact counts of pixels, the same random ones for all models, and trains with several
-seeds (see <em>Protocol</em> below).</p>
+<p>Each series holds the standard model and the models of one norm. G is Saliency, |∇|; GX is Grad*Input. The published protocol ranks, occludes,
+masks and scores as the study does, confounders included; the repaired one removes exact counts of pixels, the same random ones for all models, and
+trains with several seeds. Networks, data and budgets are those of <em>Protocol and versions</em> below, under both.</p>
 ${dataTable({
   number: numbering.table(),
   isWide: true,

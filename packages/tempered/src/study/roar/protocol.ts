@@ -38,7 +38,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
     },
     {
       name: 'Maps',
-      value: `${list(methods.map((method) => METHOD_LABELS[method]))}: gradient of the cross-entropy at the predicted class, of Grad*Input times the image on a scale of [−1, 1]; computed once on the unoccluded images of both splits by the model that is explained`,
+      value: `${list(methods.map((method) => METHOD_LABELS[method]))}: of the gradient of the cross-entropy at the predicted class, Saliency takes the magnitude and Grad*Input the product with the image on a scale of [−1, 1]; computed once on the unoccluded images of both splits by the model that is explained`,
     },
     {
       name: 'Occlusion',
