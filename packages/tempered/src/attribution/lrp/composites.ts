@@ -20,7 +20,7 @@ export interface Composite {
   readonly convolution: LrpRule;
   /** Gemm, and MatMul by weights. */
   readonly dense: LrpRule;
-  /** Sums, averages, normalisation that could not be merged into a layer, and whatever else is no activation: `epsilonRule`, `zeroRule` or `passRule`. */
+  /** Sums, averages, normalisation that could not be merged into a layer, and whatever else is no activation: `epsilonRule` or `zeroRule`. */
   readonly other: LrpRule;
 }
 

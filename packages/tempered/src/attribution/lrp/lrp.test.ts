@@ -582,10 +582,11 @@ describe('relevance', () => {
     ['a negative γ', { composite: epsilonGammaBox({ gamma: -1 }) }, /gamma of the gamma rule must be 0 or more/],
     ['an empty box', { composite: epsilonGammaBox({ low: 1, high: 0 }) }, /low below high/],
     ['relevance that cannot pass', { operators: { Gemm: passRule() } }, /differ in shape/],
+    ['relevance that could pass two ways', { operators: { Add: passRule() } }, /2 inputs to pass it to/],
   ])('refuses %s', async (_, options, message) => {
     const model = modelOf([2], 3, (g, x) => {
       const weights = parameter(g, 'w', [2, 3], floats([2, 3], 8));
-      return g.rename(g.op('Gemm', [g.exp(x), weights]), 'logits');
+      return g.rename(g.op('Gemm', [g.add(g.exp(x), x), weights]), 'logits');
     });
     const attempt = explain(model, { images: { shape: [1, 2], data: Float32Array.of(1, 2) }, method: lrp(options) });
     await expect(attempt).rejects.toThrow(UsageError);

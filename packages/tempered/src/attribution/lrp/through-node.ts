@@ -121,8 +121,12 @@ function stabiliserOf(rule: LrpRule, node: Node) {
 }
 
 /** All relevance to the one input that depends on the image. */
-export const pass = (node: Node, dependent: ReadonlySet<string>): Rule =>
-  passTo(node.inputs.findIndex((name) => dependent.has(name)));
+export function pass({ op, name, inputs }: Node, dependent: ReadonlySet<string>): Rule {
+  const variable = inputs.flatMap((input, i) => (dependent.has(input) ? [i] : []));
+  if (variable.length !== 1)
+    throw new UsageError(`relevance cannot pass ${op} '${name}': it has ${variable.length} inputs to pass it to`);
+  return passTo(variable[0]!);
+}
 
 const passTo =
   (at: number): Rule =>
