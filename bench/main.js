@@ -12,6 +12,7 @@ import { iterate } from '../packages/tempered/dist/optimize/iterate.js';
 import { compileSteps } from '../packages/tempered/dist/optimize/steps.js';
 import { createNodeRuntime } from '../packages/tempered/dist/runtime/node/node-runtime.js';
 import { attackFigures } from './attacks.js';
+import { attributionFigures, memoryOverExplanations } from './attributions.js';
 import { ball, gradientFigures, modelOf } from './gradients.js';
 import { stepFigures } from './steps.js';
 import { trainingFigures } from './training.js';
@@ -45,6 +46,20 @@ for (const { name, bareMilliseconds, stepMilliseconds, overBareGradient } of ste
   );
 }
 
+const attributions = await attributionFigures(runtime);
+console.log('\nattributions of an image, in forward passes of an image in a full batch, interleaved, medians');
+for (const { name, model, batch, forwards, bound, extrapolatedFrom } of attributions.costs) {
+  const limit = bound === undefined ? '' : `  at most ${bound}`;
+  const from = extrapolatedFrom === undefined ? '' : `  in proportion to ${extrapolatedFrom}`;
+  console.log(`${`${name}, ${model}, batch ${batch}`.padEnd(62)} ${forwards.toFixed(2).padStart(7)}${limit}${from}`);
+}
+for (const { name, model, batch, timesFaster } of attributions.masks)
+  console.log(`${name}, ${model}, batch ${batch}: ${timesFaster.toFixed(1)} times as fast as one masked image a call`);
+const explained = await memoryOverExplanations(runtime, 1000);
+console.log(
+  `resident memory over 1,000 explanations of one image by five methods in turn (MNIST CNN): ${explained.map((mb) => mb.toFixed(0)).join(', ')} MB after 0, 250, 500, 750, 1,000`,
+);
+
 const training = await trainingFigures(runtime);
 console.log(
   `\nten trainings of MNIST Small (Boopathy et al. 2020): batch 50, 55,000 images, 40 inner steps\n1024³ matrix product: ${training.matmulGflops.toFixed(0)} GFLOP/s; an epoch is 1,100 times the median of five batches, an attack of 40 steps follows from those of 1 and 5`,
@@ -70,7 +85,7 @@ console.log(
 if (values.json)
   writeFileSync(
     values.json,
-    `${JSON.stringify({ device, gradients, attacks, steps, training, memory, start }, undefined, 2)}\n`,
+    `${JSON.stringify({ device, gradients, attacks, steps, attributions, explained, training, memory, start }, undefined, 2)}\n`,
   );
 
 /** @param {number} steps */
