@@ -1,10 +1,14 @@
 import { Command, Option } from 'commander';
 import { discrepancyAttack, type MapAttack, topKAttack } from '../attacks/explanations/map-attack.ts';
 import type { MapKind } from '../attacks/explanations/maps.ts';
+import type { Dataset } from '../data/dataset.ts';
 import { loadDataset, type Split } from '../data/node/load.ts';
+import { type BoundTightness, boundTightness } from '../evaluation/bound-tightness.ts';
 import { type MapStability, mapStability } from '../evaluation/map-stability.ts';
+import type { Classifier } from '../models/classifier.ts';
 import { loadClassifier } from '../models/node/load.ts';
-import { epsilon } from '../report/format.ts';
+import { epsilon, figure } from '../report/format.ts';
+import { percentile } from '../statistics.ts';
 import {
   type CommonOptions,
   epsilonList,
@@ -35,8 +39,12 @@ interface StabilityOptions extends CommonOptions, ModelOptions {
   steps: number;
   stepSize: number;
   randomStart: boolean;
+  bound?: boolean;
   batchSize?: number;
 }
+
+/** Options of the attack on maps, which the bound has no use for. */
+const ATTACK_OPTIONS = ['epsilons', 'objective', 'k', 'lambda', 'steps', 'stepSize', 'randomStart'];
 
 /** `tempered stability`: whether interpretation maps stand an attack that is aimed at them. */
 export function stabilityCommand(): Command {
@@ -67,6 +75,7 @@ export function stabilityCommand(): Command {
     .option('--steps <K>', 'sign steps', positiveInteger, 200)
     .option('--step-size <S>', 'of each, in pixel units', nonNegative, 0.01)
     .option('--no-random-start', 'start from the image itself')
+    .option('--bound', 'instead: how near the map of the nearest adversarial image comes to the bound it must keep')
     .option('--batch-size <N>', 'images a run', positiveInteger);
   return withCommonOptions(withModelOptions(command)).action(
     (path: string, options: StabilityOptions, command: Command) =>
@@ -74,33 +83,58 @@ export function stabilityCommand(): Command {
         const { signal, onProgress } = terminal;
         const { data, dataDir, split, count, epsilons, k, seed, batchSize } = options;
         if (options.map !== 'integrated-gradients') noteIgnored(command, ['pathSteps'], `with --map ${options.map}`);
-        if (options.objective === 'top-k') noteIgnored(command, ['lambda'], 'with --objective top-k');
+        if (options.bound) noteIgnored(command, ATTACK_OPTIONS, 'with --bound');
+        else if (options.objective === 'top-k') noteIgnored(command, ['lambda'], 'with --objective top-k');
         await checkFile(options.json);
+        const run = <Result>(measure: (classifier: Classifier, dataset: Dataset) => Promise<Result>) =>
+          withRuntime(options, async (runtime) => {
+            const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
+            const size = classifier.inputShape[1];
+            const dataset = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
+            return measure(classifier, dataset);
+          });
+        const common = { seed, batchSize, signal, onProgress };
+        const about = { model: path, data, split, seed };
+        if (options.bound) {
+          const map = kindOf(options);
+          const found = await run((classifier, dataset) => boundTightness(classifier, { ...common, dataset, map }));
+          await report(terminal, options, { ...about, map, ...found }, boundLines(found));
+          return;
+        }
         const attack = attackFrom(options);
-        const results = await withRuntime(options, async (runtime) => {
-          const classifier = await loadClassifier(path, { ...readingOptions(options), runtime });
-          const size = classifier.inputShape[1];
-          const dataset = await loadDataset({ name: data, dataDir, split, count, size, seed, signal, onProgress });
-          return mapStability(classifier, { dataset, attack, epsilons, k, seed, batchSize, signal, onProgress });
-        });
-        const result = { model: path, data, split, count: results[0]?.count, attack, k, seed, results };
+        const results = await run((classifier, dataset) =>
+          mapStability(classifier, { ...common, dataset, attack, epsilons, k }),
+        );
+        const result = { ...about, count: results[0]?.count, attack, k, results };
         await report(terminal, options, result, table(results, k));
       }),
   );
 }
 
-function attackFrom({
-  objective,
-  map,
-  pathSteps,
-  k,
-  lambda,
-  steps,
-  stepSize,
-  randomStart,
-}: StabilityOptions): MapAttack {
-  const kind: MapKind = map === 'integrated-gradients' ? { name: map, steps: pathSteps } : map;
-  const how = { map: kind, steps, stepSize, randomStart };
+const kindOf = ({ map, pathSteps }: StabilityOptions): MapKind =>
+  map === 'integrated-gradients' ? { name: map, steps: pathSteps } : map;
+
+/** Proposition 1: D₂,ℓ1 is at least half the margin that the prediction has to lose. */
+function boundLines({ count, attacked, points, violations, tightness, correlation }: BoundTightness): string[] {
+  const median = percentile(
+    points.map(({ distance }) => distance),
+    50,
+  );
+  const interval = ({ mean, lower, upper }: NonNullable<BoundTightness['tightness']>) =>
+    `${mean.toFixed(3)}${lower === undefined || upper === undefined ? '' : ` [${lower.toFixed(3)}, ${upper.toFixed(3)}]`}`;
+  return [
+    `${attacked} of ${count} images are right; the nearest adversarial image was found for ${points.length}`,
+    ...(points.length > 0 ? [`at a median distance of ${figure(median)}`] : []),
+    `Proposition 1, discrepancy of the maps ≥ half the margin: ${violations.length === 0 ? 'holds on every image' : `broken on ${violations.length} images, ${violations.slice(0, 10).join(', ')}`}`,
+    ...(tightness
+      ? [`tightness, bound / discrepancy: ${interval(tightness)}; Spearman's ρ ${correlation.toFixed(2)}`]
+      : []),
+  ];
+}
+
+function attackFrom(options: StabilityOptions): MapAttack {
+  const { objective, k, lambda, steps, stepSize, randomStart } = options;
+  const how = { map: kindOf(options), steps, stepSize, randomStart };
   return objective === 'top-k' ? topKAttack({ ...how, k }) : discrepancyAttack({ ...how, lambda });
 }
 

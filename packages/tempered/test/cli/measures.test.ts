@@ -1,4 +1,4 @@
-/** @file The commands that measure what evaluate does not: UAR, universal perturbations, interpretation sneaking. */
+/** @file The commands that measure what evaluate does not: UAR, universal perturbations, bound tightness, interpretation sneaking. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createModel, npyToTensor, parseNpy, writeModelFile } from '../../src/index.ts';
@@ -73,17 +73,33 @@ it('makes one perturbation that fools what it says it fools', async () => {
   expect([...png.subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
 });
 
+const gapClassifier = (): Uint8Array =>
+  writeModelFile(
+    createModel({ architecture: 'gap-small', inputShape: [1, 12, 12], classes: CLASSES, seed: 2, name: 'gap' }),
+  );
+
+it('holds maps against the bound that they must keep', async () => {
+  const json = folder.file('bound.json');
+  const { code, stdout } = await tempered([
+    ...['stability', await folder.write('gap.onnx', gapClassifier()), '--data', folder.file('data.npz'), '--bound'],
+    ...['--json', json],
+  ]);
+  expect(code).toBe(0);
+  const { count, attacked, points, violations, tightness } = JSON.parse(await readFile(json, 'utf8'));
+  expect(count).toBe(12);
+  expect(points.length).toBeGreaterThan(0);
+  expect(violations).toEqual([]);
+  // Boopathy et al. 2020, proposition 1.
+  for (const { bound, twoClass } of points) expect(twoClass).toBeGreaterThanOrEqual(bound * (1 - 1e-3));
+  expect(tightness.mean).toBeLessThanOrEqual(1.001);
+  expect(stdout).toContain(`${attacked} of 12 images are right`);
+  expect(stdout).toContain('holds on every image');
+});
+
 it('sneaks past the maps, no further than they can be kept', async () => {
-  const model = createModel({
-    architecture: 'gap-small',
-    inputShape: [1, 12, 12],
-    classes: CLASSES,
-    seed: 2,
-    name: 'gap',
-  });
   const json = folder.file('sneak.json');
   const { code, stdout } = await tempered([
-    ...['sneak', await folder.write('gap.onnx', writeModelFile(model)), '--data', folder.file('data.npz')],
+    ...['sneak', await folder.write('gap.onnx', gapClassifier()), '--data', folder.file('data.npz')],
     ...['--steps', '8', '--weights', '3', '--json', json],
   ]);
   expect(code).toBe(0);
