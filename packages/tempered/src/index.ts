@@ -103,19 +103,19 @@ export type { Aim, Unforeseen, UnforeseenOptions } from './attacks/unforeseen/op
 export { type Snow, type SnowOptions, snow } from './attacks/unforeseen/snow.ts';
 export { foolingRate, type Universal, type UniversalOptions, universalPerturbation } from './attacks/universal.ts';
 export { type WorstCase, worstCase } from './attacks/worst-case.ts';
-export { activation } from './attribution/activation.ts';
+export { type Activation, activation } from './attribution/activation.ts';
 export { type AttributeOptions, type Attribution, type AttributionMethod, attribute } from './attribution/attribute.ts';
 export type { Baseline } from './attribution/baseline.ts';
-export { edges } from './attribution/baselines/edges.ts';
-export { randomAttribution } from './attribution/baselines/random.ts';
-export { classActivationMap } from './attribution/cam/cam.ts';
-export { gradCam } from './attribution/cam/grad-cam.ts';
-export { gradCamPlusPlus } from './attribution/cam/grad-cam-plus-plus.ts';
-export { hiResCam } from './attribution/cam/hires-cam.ts';
-export { layerCam } from './attribution/cam/layer-cam.ts';
+export { type Edges, edges } from './attribution/baselines/edges.ts';
+export { type RandomAttribution, randomAttribution } from './attribution/baselines/random.ts';
+export { type Cam, classActivationMap } from './attribution/cam/cam.ts';
+export { type GradCam, gradCam } from './attribution/cam/grad-cam.ts';
+export { type GradCamPlusPlus, gradCamPlusPlus } from './attribution/cam/grad-cam-plus-plus.ts';
+export { type HiResCam, hiResCam } from './attribution/cam/hires-cam.ts';
+export { type LayerCam, layerCam } from './attribution/cam/layer-cam.ts';
 export type { Resizing } from './attribution/cam/resizing.ts';
-export { scoreCam } from './attribution/cam/score-cam.ts';
-export { xGradCam } from './attribution/cam/xgrad-cam.ts';
+export { type ScoreCam, scoreCam } from './attribution/cam/score-cam.ts';
+export { type XGradCam, xGradCam } from './attribution/cam/xgrad-cam.ts';
 export {
   type MapReading,
   type MethodEntry,
@@ -123,18 +123,23 @@ export {
   methodsFrom,
   type NamedMethod,
 } from './attribution/catalogue.ts';
-export { conductance, neuronConductance } from './attribution/conductance.ts';
-export { type DeepLiftRule, deepLift } from './attribution/deep-lift.ts';
-export { deepShap } from './attribution/deep-shap.ts';
-export { excitationBackprop } from './attribution/excitation-backprop.ts';
-export { expectedGradients, gradientShap } from './attribution/expected-gradients.ts';
+export { type Conductance, conductance, type NeuronConductance, neuronConductance } from './attribution/conductance.ts';
+export { type DeepLift, type DeepLiftRule, deepLift } from './attribution/deep-lift.ts';
+export { type DeepShap, deepShap } from './attribution/deep-shap.ts';
+export { type ExcitationBackprop, excitationBackprop } from './attribution/excitation-backprop.ts';
+export {
+  type ExpectedGradients,
+  expectedGradients,
+  type GradientShap,
+  gradientShap,
+} from './attribution/expected-gradients.ts';
 export type { Explained } from './attribution/explained.ts';
 export type { Certificate, Completeness, Cost, LostRelevance } from './attribution/explanation.ts';
-export { gradientTimesInput, plainGradient } from './attribution/gradient.ts';
-export { deconvnet, guidedBackprop } from './attribution/guided-backprop.ts';
-export { guidedGradCam } from './attribution/guided-grad-cam.ts';
-export { integratedGradients } from './attribution/integrated-gradients.ts';
-export { internalInfluence } from './attribution/internal-influence.ts';
+export { type Gradient, type GradientTimesInput, gradientTimesInput, plainGradient } from './attribution/gradient.ts';
+export { type Deconvnet, deconvnet, type GuidedBackprop, guidedBackprop } from './attribution/guided-backprop.ts';
+export { type GuidedGradCam, guidedGradCam } from './attribution/guided-grad-cam.ts';
+export { type IntegratedGradients, integratedGradients } from './attribution/integrated-gradients.ts';
+export { type InternalInfluence, internalInfluence } from './attribution/internal-influence.ts';
 export {
   type Composite,
   epsilonAlpha2Beta1,
@@ -144,7 +149,7 @@ export {
   epsilonPlusFlat,
   uniformRules,
 } from './attribution/lrp/composites.ts';
-export { lrp } from './attribution/lrp/lrp.ts';
+export { type Lrp, lrp } from './attribution/lrp/lrp.ts';
 export {
   alphaBetaRule,
   boxRule,
@@ -158,18 +163,26 @@ export {
   zPlusRule,
 } from './attribution/lrp/rules.ts';
 export type { Stabiliser } from './attribution/lrp/stabilise.ts';
-export { exactShapley } from './attribution/perturbation/exact-shapley.ts';
-export { featureAblation } from './attribution/perturbation/feature-ablation.ts';
+export { type ExactShapley, exactShapley } from './attribution/perturbation/exact-shapley.ts';
+export { type FeatureAblation, featureAblation } from './attribution/perturbation/feature-ablation.ts';
 export type { FeatureBaseline, FeatureMask, Features } from './attribution/perturbation/features.ts';
-export { kernelShap } from './attribution/perturbation/kernel-shap.ts';
-export { lime } from './attribution/perturbation/lime.ts';
-export { occlusion } from './attribution/perturbation/occlusion.ts';
-export { type RiseNormalisation, rise } from './attribution/perturbation/rise.ts';
-export { shapleySampling } from './attribution/perturbation/shapley-sampling.ts';
+export { type KernelShap, kernelShap } from './attribution/perturbation/kernel-shap.ts';
+export { type Lime, lime } from './attribution/perturbation/lime.ts';
+export { type Occlusion, occlusion } from './attribution/perturbation/occlusion.ts';
+export { type Rise, type RiseNormalisation, rise } from './attribution/perturbation/rise.ts';
+export { type ShapleySampling, shapleySampling } from './attribution/perturbation/shapley-sampling.ts';
 export { type Segmentation, type SuperpixelOptions, superpixels } from './attribution/perturbation/superpixels.ts';
 export { type AttributionPreset, attributionPresets } from './attribution/presets.ts';
 export type { QuadratureRule } from './attribution/quadrature.ts';
-export { type SmoothGradOptions, smoothGrad, smoothGradSquared, varGrad } from './attribution/smoothgrad.ts';
+export {
+  type SmoothGrad,
+  type SmoothGradOptions,
+  type SmoothGradSquared,
+  smoothGrad,
+  smoothGradSquared,
+  type VarGrad,
+  varGrad,
+} from './attribution/smoothgrad.ts';
 export { type Augmentation, augment } from './data/augment.ts';
 export {
   CIFAR10_CLASSES,
@@ -236,29 +249,40 @@ export {
   type GradientAlignmentOptions,
   gradientAlignment,
   type ImageAlignment,
+  type ImageCosine,
   imageAlignment,
   type ObjectAlignment,
   objectAlignment,
 } from './evaluation/explanations/alignment.ts';
 export {
   type AttackStability,
+  type AttackStabilityMeasure,
   type AttackStabilityOptions,
   attackStability,
 } from './evaluation/explanations/attack-stability.ts';
 export {
+  type AverageDrop,
+  type AverageGain,
+  type AverageIncrease,
   averageDrop,
   averageGain,
   averageIncrease,
 } from './evaluation/explanations/average-drop.ts';
-export { completeness } from './evaluation/explanations/completeness.ts';
-export { complexity, sparseness } from './evaluation/explanations/concentration.ts';
+export { type CompletenessMeasure, completeness } from './evaluation/explanations/completeness.ts';
+export { type Complexity, complexity, type Sparseness, sparseness } from './evaluation/explanations/concentration.ts';
 export { type Control, type ControlOptions, controlMeasure } from './evaluation/explanations/control.ts';
 export { controlImages, trainControlModel } from './evaluation/explanations/control-model.ts';
 export type { Estimate } from './evaluation/explanations/estimate.ts';
 export type { Fill } from './evaluation/explanations/fill.ts';
 export { attributionSparsity } from './evaluation/explanations/gradient-sparsity.ts';
-export { type InfidelityOptions, infidelity } from './evaluation/explanations/infidelity.ts';
-export { type CurveOptions, deletion, insertion } from './evaluation/explanations/insertion-deletion.ts';
+export { type Infidelity, type InfidelityOptions, infidelity } from './evaluation/explanations/infidelity.ts';
+export {
+  type CurveOptions,
+  type Deletion,
+  deletion,
+  type Insertion,
+  insertion,
+} from './evaluation/explanations/insertion-deletion.ts';
 export {
   type LabelRandomisation,
   type LabelRandomisationOptions,
@@ -266,10 +290,15 @@ export {
   labelRandomisation,
 } from './evaluation/explanations/label-randomisation.ts';
 export {
+  type LocalizationAuc,
   localizationAuc,
+  type PointingGame,
   pointingGame,
+  type RelevanceMass,
+  type RelevanceRank,
   relevanceMass,
   relevanceRank,
+  type TopKIntersection,
   topKIntersection,
 } from './evaluation/explanations/localization.ts';
 export {
@@ -279,7 +308,11 @@ export {
   mapSimilarity,
   meanSimilarity,
 } from './evaluation/explanations/map-similarity.ts';
-export { type MaxSensitivityOptions, maxSensitivity } from './evaluation/explanations/max-sensitivity.ts';
+export {
+  type MaxSensitivity,
+  type MaxSensitivityOptions,
+  maxSensitivity,
+} from './evaluation/explanations/max-sensitivity.ts';
 export {
   type ExplanationMeasure,
   measureCatalogue,
@@ -287,6 +320,7 @@ export {
   type NamedMeasure,
 } from './evaluation/explanations/measures.ts';
 export {
+  type DependenceOnParameters,
   type ParameterRandomisationOptions,
   parameterRandomisation,
   type RandomisationOrder,
@@ -294,9 +328,14 @@ export {
   type Redraw,
   withRandomLayers,
 } from './evaluation/explanations/parameter-randomisation.ts';
-export { type Order, type PixelFlippingOptions, pixelFlipping } from './evaluation/explanations/pixel-flipping.ts';
+export {
+  type Order,
+  type PixelFlipping,
+  type PixelFlippingOptions,
+  pixelFlipping,
+} from './evaluation/explanations/pixel-flipping.ts';
 export type { Watched } from './evaluation/explanations/replacement.ts';
-export { type RoadOptions, road } from './evaluation/explanations/road.ts';
+export { type Road, type RoadOptions, road } from './evaluation/explanations/road.ts';
 export {
   type MeasureScore,
   type MethodScores,

@@ -27,7 +27,7 @@ export const deepShap = ({
   background,
   rule = 'rescale',
 }: {
-  /** [M, ...input shape]: every image is compared with every one of them. */
+  /** [M, ...input shape]; every image is compared with every one of them. */
   background: Tensor;
   /** Default rescale, as in SHAP. */
   rule?: DeepLiftRule;
