@@ -42,6 +42,22 @@ const cases: Case[] = [
     mean: (g) => (y) => g.reduceMean(y, [3, 2]),
   },
   {
+    what: 'the mean over channels, as many as positions',
+    image: [2, 3, 4, 4],
+    weight: [16, 3, 3, 3],
+    attributes: { pads: [1, 1, 1, 1] },
+    mean: (g) => (y) => g.reduceMean(y, [1], true),
+    replaced: false,
+  },
+  {
+    what: 'the mean over channels, as many as a line is long',
+    image: [2, 3, 5],
+    weight: [5, 3, 3],
+    attributes: { pads: [1, 1] },
+    mean: (g) => (y) => g.reduceMean(y, [1]),
+    replaced: false,
+  },
+  {
     what: 'ReduceMean over one axis',
     image: [2, 3, 6, 5],
     weight: [4, 3, 3, 2],

@@ -47,8 +47,8 @@ export function uniformCotangent(g: GraphBuilder, dy: Value, convolution: Convol
   if (node?.op !== 'Expand' || !hasSmallTable(convolution) || sizeOf(convolution.window.output) === 1) return undefined;
   const source = g.value(node.inputs[0]!);
   const [n = 0, channels = 0] = dy.shape;
-  const alike = source.shape.length === dy.shape.length && sizeOf(source.shape) === n * channels;
-  return alike && source.shape[0] === n ? g.reshape(source, [n, channels]) : undefined;
+  const alike = source.shape.join() === [n, channels, ...dy.shape.slice(2).map(() => 1)].join();
+  return alike ? g.reshape(source, [n, channels]) : undefined;
 }
 
 /** Gradient [N, C, ...image] of the input. */
