@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { GraphBuilder } from './builder.ts';
 import { evaluateGraph } from './evaluate/evaluate-graph.ts';
 import { gradient } from './gradient.ts';
+import type { Value } from './value.ts';
 
 test('every node that is left is read', () => {
   const g = new GraphBuilder();
@@ -49,4 +50,29 @@ test('a rule takes the place of the derivative where it is given', () => {
   });
   const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape: [3], data: Float64Array.of(1, 1, -1) } });
   expect(values.get(dx!.name)!.data).toEqual(Float64Array.of(-10, -0, -10));
+});
+
+test('what a rule writes beside the gradients stays where it is kept', () => {
+  const write = (keeps: boolean) => {
+    const g = new GraphBuilder();
+    const x = g.input('x', 'float32', [2]);
+    const beside: Value[] = [];
+    const [dx] = gradient(g, {
+      of: g.relu(x),
+      wrt: [x],
+      rules:
+        () =>
+        ({ g, dy, inputs }) => [
+          () => {
+            beside.push(g.mul(inputs[0]!, g.constant([3, 4], [2])));
+            return g.neg(dy);
+          },
+        ],
+      ...(keeps && { keep: () => beside }),
+    });
+    const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape: [2], data: Float64Array.of(1, -2) } });
+    return [dx!, ...beside].map(({ name }) => values.get(name)?.data);
+  };
+  expect(write(true)).toEqual([Float64Array.of(-1, -1), Float64Array.of(3, -8)]);
+  expect(write(false)).toEqual([Float64Array.of(-1, -1), undefined]);
 });

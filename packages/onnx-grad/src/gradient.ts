@@ -20,6 +20,11 @@ export interface GradientOptions {
    * relevance. Undefined where the derivative is meant.
    */
   rules?: (node: Node) => Rule | undefined;
+  /**
+   * Called once the backward nodes are written: the values of them that will be read beside the gradients, which would
+   * otherwise be removed. For rules that pass something on beside what `gradient` carries.
+   */
+  keep?: () => readonly Value[];
 }
 
 /**
@@ -31,7 +36,10 @@ export interface GradientOptions {
  * const loss = g.reduceSum(g.square(x), [0]);
  * const [dx] = gradient(g, { of: loss, wrt: [x] }); // 2x
  */
-export function gradient(g: GraphBuilder, { of, wrt, cotangent, rules: override }: GradientOptions): Value[] {
+export function gradient(
+  g: GraphBuilder,
+  { of, wrt, cotangent, rules: override, keep = () => [] }: GradientOptions,
+): Value[] {
   if (!isFloat(of.dtype))
     throw new ShapeError(`'${of.name}' is of type ${of.dtype}: only floats can be differentiated`);
   const active = activeNodes(g, of, wrt);
@@ -80,7 +88,7 @@ export function gradient(g: GraphBuilder, { of, wrt, cotangent, rules: override 
   }
   const gradients = wrt.map((value) => total(value.name) ?? g.zerosLike(value));
   // What is left over are the cotangents of masks, which come to nothing.
-  dropUnread(g.graph.nodes, start, gradients);
+  dropUnread(g.graph.nodes, start, [...gradients, ...keep()]);
   return gradients;
 }
 

@@ -48,6 +48,11 @@ export class RevealCancel {
       });
   }
 
+  /** What `result` will read of a value, beside the gradient: its multipliers of negative contributions. */
+  parts({ name }: Value): Value[] {
+    return (this.#incoming.get(name) ?? []).map(({ negative }) => negative);
+  }
+
   /** The multipliers of a value, each the mean of both, and its contributions; given what `gradient` returned for it. */
   result(value: Value, gradient: Value): { multipliers: Value; contributions: Value } {
     const g = this.#g;

@@ -593,4 +593,42 @@ describe('RevealCancel', () => {
     for (const rule of ['rescale', 'reveal-cancel', 'reveal-cancel-on-dense'] as const)
       expectComplete(await lift(network, x, x0, { rule }));
   });
+
+  it('goes through an activation straight behind a layer or the input: each of its elements is a unit of its own', async () => {
+    const weights = [0.7, -1.2, 0.4, 1.5];
+    const model = modelOf([4], 1, (g, x) => {
+      const before = g.rename(g.sub(x, constant(g, [4], [0.2, 0.6, -0.1, 0.5])), 'before');
+      return g.rename(g.matmul(g.relu(before), constant(g, [4, 1], weights)), 'logits');
+    });
+    // Through the kink upwards and downwards, beside it, and not at all.
+    const x = [0.9, 0.1, 0.8, 0.4];
+    const x0 = [-0.3, 1.2, 0.3, 0.4];
+    const f = (value: number, i: number) => Math.max(value - [0.2, 0.6, -0.1, 0.5][i]!, 0);
+    const expected = weights.map((weight, i) => weight * (f(x[i]!, i) - f(x0[i]!, i)));
+    for (const rule of ['reveal-cancel', 'reveal-cancel-on-dense'] as const)
+      for (const layer of [undefined, 'before']) {
+        const found = await lift(model, x, x0, { rule, ...(layer !== undefined && { layer }) });
+        expectClose(found.attributions.data, expected);
+        expectComplete(found);
+      }
+  });
+
+  it.each(['convolved', 'normalised', 'rectified', 'hidden', 'gated'])('adds up at the layer %s', async (layer) => {
+    const numbers = (count: number, step: number) => Array.from({ length: count }, (_, i) => Math.sin(step * (i + 1)));
+    const model = modelOf([2, 4, 4], 2, (g, x) => {
+      const convolved = g.rename(g.op('Conv', [x, constant(g, [3, 2, 3, 3], numbers(54, 2))]), 'convolved');
+      const normalised = g.rename(g.offset(g.scale(convolved, -0.8), 0.1), 'normalised');
+      const rectified = g.rename(g.relu(normalised), 'rectified');
+      const flat = g.op('Flatten', [rectified], { axis: 1 });
+      const hidden = g.rename(g.matmul(flat, constant(g, [12, 5], numbers(60, 3))), 'hidden');
+      const gated = g.rename(g.mul(g.sigmoid(hidden), g.tanh(hidden)), 'gated');
+      return g.rename(g.matmul(g.relu(gated), constant(g, [5, 2], numbers(10, 5))), 'logits');
+    });
+    const [x, x0] = [noiseImages(1, [2, 4, 4], 2), noiseImages(1, [2, 4, 4], 3)].map(({ data }) => [...data]) as [
+      number[],
+      number[],
+    ];
+    for (const rule of ['rescale', 'reveal-cancel', 'reveal-cancel-on-dense'] as const)
+      expectComplete(await lift(model, x, x0, { rule, layer }));
+  });
 });

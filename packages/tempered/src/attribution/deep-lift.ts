@@ -111,6 +111,11 @@ export function writeDeepLift({ g, model }: ProgramContext, problem: DeepLiftPro
     return { multipliers: multipliers!, contributions: g.mul(multipliers!, g.sub(end, start)), ...outputs };
   }
   const revealCancel = new RevealCancel(g, copies, rule === 'reveal-cancel');
-  const [multipliers] = gradient(g, { of: output, wrt: [end], rules: (node) => revealCancel.rules(node) });
+  const [multipliers] = gradient(g, {
+    of: output,
+    wrt: [end],
+    rules: (node) => revealCancel.rules(node),
+    keep: () => revealCancel.parts(end),
+  });
   return { ...revealCancel.result(end, multipliers!), ...outputs };
 }
