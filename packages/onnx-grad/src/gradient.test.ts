@@ -45,10 +45,14 @@ test('a rule takes the place of the derivative where it is given', () => {
   const [dx] = gradient(g, {
     of: y,
     wrt: [x],
-    cotangent: g.constant([5, -5, 5], [3]),
+    cotangent: g.input('weights', 'float32', [3]),
     rules: (node) => (node.op === 'Relu' ? ({ g, dy }) => [() => g.relu(dy)] : undefined),
   });
-  const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape: [3], data: Float64Array.of(1, 1, -1) } });
+  const feed = (data: Float64Array) => ({ dtype: 'float32' as const, shape: [3], data });
+  const values = evaluateGraph(g.graph, {
+    x: feed(Float64Array.of(1, 1, -1)),
+    weights: feed(Float64Array.of(5, -5, 5)),
+  });
   expect(values.get(dx!.name)!.data).toEqual(Float64Array.of(-10, -0, -10));
 });
 
@@ -60,6 +64,7 @@ test('what a rule writes beside the gradients stays where it is kept', () => {
     const [dx] = gradient(g, {
       of: g.relu(x),
       wrt: [x],
+      cotangent: g.mul(x, x),
       rules:
         () =>
         ({ g, dy, inputs }) => [
@@ -73,6 +78,6 @@ test('what a rule writes beside the gradients stays where it is kept', () => {
     const values = evaluateGraph(g.graph, { x: { dtype: 'float32', shape: [2], data: Float64Array.of(1, -2) } });
     return [dx!, ...beside].map(({ name }) => values.get(name)?.data);
   };
-  expect(write(true)).toEqual([Float64Array.of(-1, -1), Float64Array.of(3, -8)]);
-  expect(write(false)).toEqual([Float64Array.of(-1, -1), undefined]);
+  expect(write(true)).toEqual([Float64Array.of(-1, -4), Float64Array.of(3, -8)]);
+  expect(write(false)).toEqual([Float64Array.of(-1, -4), undefined]);
 });
