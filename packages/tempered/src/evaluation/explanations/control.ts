@@ -3,6 +3,7 @@
  * better than random ones, and those better than maps that are wrong on purpose.
  */
 import { attribute } from '../../attribution/attribute.ts';
+import { completenessOf } from '../../attribution/explanation.ts';
 import { plainGradient } from '../../attribution/gradient.ts';
 import { integratedGradients } from '../../attribution/integrated-gradients.ts';
 import type { Dataset } from '../../data/dataset.ts';
@@ -150,21 +151,20 @@ const plants: Readonly<Record<ControlKind, (pictures: Pictures) => Promise<reado
       ...asked(pictures),
       method: integratedGradients(),
     });
-    const promised = { completeness: certificate!.completeness! };
+    const differences = certificate!.completeness!.map(({ difference }) => difference);
+    // A sum of as many normal numbers is as large as the difference.
+    const random = scaledRows(
+      drawn(pictures, attributions.shape, 'normal'),
+      (n) => Math.abs(differences[n]!) / Math.sqrt(sizeOf(attributions.shape.slice(1))),
+    );
     return [
-      { ...GIVEN, ...promised, name: 'integrated gradients', attributions },
-      {
-        ...GIVEN,
-        ...promised,
-        name: 'a random map of such a sum',
-        // A sum of as many normal numbers is as large as the difference.
-        attributions: scaledRows(
-          drawn(pictures, attributions.shape, 'normal'),
-          (n) => Math.abs(promised.completeness[n]!.difference) / Math.sqrt(sizeOf(attributions.shape.slice(1))),
-        ),
-      },
-      { ...GIVEN, ...promised, name: 'their negative', attributions: mapped(attributions, (value) => -value) },
-    ];
+      { name: 'integrated gradients', maps: attributions },
+      { name: 'a random map of such a sum', maps: random },
+      { name: 'their negative', maps: mapped(attributions, (value) => -value) },
+    ].map(({ name, maps }) => ({
+      ...{ ...GIVEN, name, attributions: maps },
+      completeness: completenessOf(maps, differences),
+    }));
   },
   async stability(pictures) {
     const explain = async (images: Tensor) =>

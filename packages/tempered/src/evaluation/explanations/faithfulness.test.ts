@@ -1,7 +1,11 @@
 /** Infidelity, average drop, max-sensitivity and completeness in closed form. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attribute } from '../../attribution/attribute.ts';
+import { completenessOf } from '../../attribution/explanation.ts';
 import { gradientTimesInput, plainGradient } from '../../attribution/gradient.ts';
+import { exactShapley } from '../../attribution/perturbation/exact-shapley.ts';
+import { kernelShap } from '../../attribution/perturbation/kernel-shap.ts';
+import { shapleySampling } from '../../attribution/perturbation/shapley-sampling.ts';
 import { Classifier } from '../../models/classifier.ts';
 import { affineModel, modelOf, noiseImages } from '../../models/testing/small-models.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
@@ -171,10 +175,20 @@ describe('max-sensitivity', () => {
   });
 });
 
-it('completeness is the relative error of the sum', async () => {
-  const attributions = { shape: [2, 1, 1, 2], data: Float32Array.of(1, 2, 3, 4) };
-  const promised = [4, 7].map((difference) => ({ sum: 0, difference, error: 0, relativeError: 0 }));
-  const measure = completeness();
-  const task = taskOf(linear, attributions, attributions, { completeness: promised });
-  expect([...(await kindOf(measure).score(task, measure))]).toEqual([0.25, 0]);
+describe('completeness', () => {
+  it('is the relative error that the certificate states', async () => {
+    const attributions = { shape: [2, 1, 1, 2], data: Float32Array.of(1, 2, 3, 4) };
+    const task = taskOf(linear, attributions, attributions, { completeness: completenessOf(attributions, [4, 7]) });
+    expect([...(await kindOf(completeness()).score(task, completeness()))]).toEqual([0.25, 0]);
+  });
+
+  it.each([
+    ['exact Shapley values', exactShapley({ features: { squares: 2 } })],
+    ['Kernel SHAP', kernelShap({ features: { squares: 2 } })],
+    ['sampled Shapley values', shapleySampling({ permutations: 4, features: { squares: 2 } })],
+  ])('of %s is 0: features are counted once, not once a pixel', async (_, method) => {
+    const { attributions, certificate } = await attribute(linear, { images, method, target: 0 });
+    const task = taskOf(linear, images, attributions, { completeness: certificate!.completeness! });
+    for (const found of await kindOf(completeness()).score(task, completeness())) expect(found).toBeCloseTo(0, 5);
+  });
 });

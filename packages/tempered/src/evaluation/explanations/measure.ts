@@ -16,7 +16,7 @@ export interface MeasureTask extends Work, MapReading {
   readonly attributions: Tensor;
   /** Where the object is, [N, 1, H, W] of 0 and 1. */
   readonly masks?: Tensor;
-  /** What the attributions should add up to. */
+  /** What the method's attributions add up to, and what they should. */
   readonly completeness?: readonly Completeness[];
   /** Explains other images in place of these, or these on another model; the same classes. */
   readonly explain?: (images: Tensor, on?: Classifier) => Promise<Tensor>;
