@@ -65,7 +65,7 @@ export interface RoarScore {
   readonly model: string;
   readonly mean: number;
   readonly byRepetition: readonly number[];
-  /** Student's 95 % interval over the repetitions; of the repaired protocol, with two seeds or more. */
+  /** Student's 95 % interval over the repetitions; of the repaired protocol, with three seeds or more that differ. */
   readonly lower?: number;
   readonly upper?: number;
 }
@@ -82,12 +82,12 @@ export interface RoarSeries {
   readonly x: readonly number[];
   /** Mean scores. */
   readonly y: readonly number[];
-  /** Null where all scores, or all x, are equal. */
+  /** Null of fewer than 3 models, and where all scores, or all x, are equal. */
   readonly pearson: number | null;
   readonly spearman: number | null;
-  /** 95 % of Pearson's correlations when seeds are drawn anew; of the repaired protocol, with two seeds or more. */
+  /** 95 % of Pearson's correlations when seeds are drawn anew; of the repaired protocol, with five seeds or more. */
   readonly interval?: { readonly lower: number; readonly upper: number };
-  /** Least squares; null where all x are equal. */
+  /** Least squares; null of fewer than 3 models, and where all x are equal. */
   readonly slope: number | null;
   readonly intercept: number | null;
 }
@@ -123,7 +123,7 @@ export interface RoarClaim {
   readonly claim: string;
   readonly protocol: RoarProtocol;
   readonly loss: RoarLoss;
-  readonly outcome: 'holds' | 'holds in part' | 'does not hold';
+  readonly outcome: 'holds' | 'holds in part' | 'does not hold' | 'not measured';
   /** The numbers it rests on. */
   readonly found: string;
 }

@@ -46,14 +46,20 @@ export const chanceCorrelation = (count: number): number =>
   // r² of unrelated numbers has a beta distribution.
   count < 3 ? 1 : Math.sqrt(betaQuantile(0.95, 0.5, (count - 2) / 2));
 
+/** Two points always lie on a line: from so many on, a correlation says something. */
+const FEWEST_MODELS = 3;
+
+/** Draws of fewer repetitions are too much alike: their interval would be too narrow. */
+export const FEWEST_DRAWN = 5;
+
 export interface Correlation {
-  /** NaN where all scores, or all x, are equal. */
+  /** NaN of fewer than 3 models, and where all scores, or all x, are equal. */
   readonly pearson: number;
   readonly spearman: number;
   readonly line: Line;
   /**
    * 95 % of Pearson's correlations of means over the repetitions, drawn with replacement. It holds the chance of retraining,
-   * not that of which models were trained. Undefined with one repetition.
+   * not that of which models were trained. Undefined with fewer than 5 repetitions.
    */
   readonly interval?: Interval;
 }
@@ -71,8 +77,12 @@ export function correlate(x: readonly number[], scores: readonly (readonly numbe
   const meansOf = (chosen: readonly (readonly number[])[]) =>
     x.map((_, model) => chosen.reduce((sum, each) => sum + each[model]!, 0) / chosen.length);
   const means = meansOf(scores);
+  if (x.length < FEWEST_MODELS) {
+    const unknown = Number.NaN;
+    return { pearson: unknown, spearman: unknown, line: { slope: unknown, intercept: unknown } };
+  }
   const found = { pearson: pearson(x, means), spearman: spearman(x, means), line: leastSquares(x, means) };
-  if (scores.length < 2) return found;
+  if (scores.length < FEWEST_DRAWN) return found;
   const random = createRandom(seed, 'bootstrap');
   const drawn = Array.from({ length: RESAMPLES }, () =>
     pearson(x, meansOf(scores.map(() => scores[random.integer(scores.length)]!))),

@@ -185,19 +185,27 @@ describe('correlations', () => {
 
   it('take the mean of the repetitions, within what these say', () => {
     const x = [0, 1, 2, 3];
-    const { pearson: r, interval } = correlate(
-      x,
-      [
-        [0, 1, 2, 3],
-        [0, 3, 1, 2],
-      ],
-      1,
-    );
+    const other = [0, 3, 1, 2];
+    const { pearson: r, interval } = correlate(x, [x, x, other, other, x, other], 1);
     expect(r).toBeCloseTo(pearson(x, [0, 2, 1.5, 2.5]), 12);
-    expect(interval!.lower).toBeCloseTo(pearson(x, [0, 3, 1, 2]), 12);
-    expect(interval!.upper).toBeCloseTo(1, 12);
-    const sure = correlate(x, [x, x], 1).interval!;
+    // All six draws of one kind happen once in 64, less often than once in 40.
+    const mixed = (share: number) =>
+      pearson(
+        x,
+        x.map((value, i) => share * value + (1 - share) * other[i]!),
+      );
+    expect(interval!.lower).toBeCloseTo(mixed(1 / 6), 12);
+    expect(interval!.upper).toBeCloseTo(mixed(5 / 6), 12);
+    const sure = correlate(x, [x, x, x, x, x], 1).interval!;
     expect(sure.upper - sure.lower).toBe(0);
+    expect(correlate(x, [x, x, other, other], 1).interval).toBeUndefined();
+  });
+
+  it('are none of two models, which always lie on a line', () => {
+    const { pearson: r, spearman, line, interval } = correlate([0, 1], new Array(5).fill([0, 1]), 1);
+    expect([r, spearman, line.slope, line.intercept]).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN]);
+    expect(interval).toBeUndefined();
+    expect(correlate([0, 1, 2], [[0, 1, 3]], 1).pearson).toBeCloseTo(0.982, 3);
   });
 
   // Tables of critical values of r, two-sided 5 %.

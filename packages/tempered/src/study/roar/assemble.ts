@@ -80,8 +80,9 @@ function scoresOf(
           const [attribution, random] = [curve(method, model), curve('random', 'standard')];
           return occlusionScore(mode, { percentiles, attribution, random });
         });
-        const { mean, lower, upper } = estimateMeanOfFew(byRepetition);
-        const hasBand = name === 'repaired' && repetitions > 1;
+        const { mean, lower, upper, standardError } = estimateMeanOfFew(byRepetition);
+        // Of two values nobody knows the spread, and equal ones are no proof of certainty.
+        const hasBand = name === 'repaired' && repetitions > 2 && standardError > 0;
         return { mode, method, model, mean, byRepetition, ...(hasBand && { lower, upper }) };
       }),
     ),

@@ -1,4 +1,5 @@
 /** @file The claims of Kim et al. 2019 about ROAR, held against what was found. */
+import { chanceCorrelation } from '../../evaluation/roar/correlation.ts';
 import { list } from '../../report/format.ts';
 import { correlation, score, seriesLabel } from '../../report/roar-format.ts';
 import type { ProtocolResult, RoarAxis, RoarClaim, RoarLoss, RoarSeries } from '../../report/roar-result.ts';
@@ -11,8 +12,8 @@ interface Part {
 
 /** R000-c and R000-d for one protocol and loss, whichever way they fall. */
 export function claimsOf(result: ProtocolResult, loss: RoarLoss): RoarClaim[] {
-  const rising = seriesAgainst(result, loss, 'strength');
-  const tradeOff = seriesAgainst(result, loss, 'testAccuracy');
+  const rising = measuredAgainst(result, loss, 'strength');
+  const tradeOff = measuredAgainst(result, loss, 'testAccuracy');
   return [
     stated(
       result,
@@ -34,8 +35,11 @@ export function claimsOf(result: ProtocolResult, loss: RoarLoss): RoarClaim[] {
   ];
 }
 
-const seriesAgainst = ({ series }: ProtocolResult, loss: RoarLoss, against: RoarAxis): RoarSeries[] =>
-  series.filter((each) => each.mode === 'roar' && each.loss === loss && each.against === against);
+/** Those that have a correlation. */
+const measuredAgainst = ({ series }: ProtocolResult, loss: RoarLoss, against: RoarAxis): RoarSeries[] =>
+  series.filter(
+    (each) => each.mode === 'roar' && each.loss === loss && each.against === against && each.pearson !== null,
+  );
 
 function stated(
   { name }: ProtocolResult,
@@ -44,25 +48,24 @@ function stated(
   claim: string,
   parts: readonly Part[],
 ): RoarClaim {
+  const about = { id, claim, protocol: name, loss };
+  if (parts.length === 0)
+    return { ...about, outcome: 'not measured', found: 'no series of 3 models or more whose scores differ' };
   const held = parts.filter(({ holds }) => holds).length;
   const outcome = held === parts.length ? 'holds' : held === 0 ? 'does not hold' : 'holds in part';
   return {
-    id,
-    claim,
-    protocol: name,
-    loss,
+    ...about,
     outcome,
     found: `${held} of ${parts.length} parts: ${parts.map(({ found }) => found).join('; ')}`,
   };
 }
 
 function inWords(series: RoarSeries): string {
-  const { pearson, spearman, interval } = series;
+  const { pearson, spearman, interval, models } = series;
   const band = interval ? ` [${correlation(interval.lower)}, ${correlation(interval.upper)}]` : '';
-  return `${seriesLabel(series)} r = ${correlation(pearson)}${band}, ρ = ${correlation(spearman)}`.replaceAll(
-    ' ',
-    '\u00a0',
-  );
+  const values = `${seriesLabel(series)} r = ${correlation(pearson)}${band}, ρ = ${correlation(spearman)}`;
+  const isChance = Math.abs(pearson ?? 0) <= chanceCorrelation(models.length);
+  return `${values.replaceAll(' ', '\u00a0')}${isChance ? ` (within chance for ${models.length} models)` : ''}`;
 }
 
 /** Whether Grad*Input scores above Saliency, over all models of the series. */

@@ -1,5 +1,6 @@
 /** @file How a study of ROAR and KAR was done, in words for its report. */
 import type { StepSize } from '../../attacks/pgd.ts';
+import { FEWEST_DRAWN } from '../../evaluation/roar/correlation.ts';
 import { count, epsilon, list } from '../../report/format.ts';
 import { LOSS_LABELS, METHOD_LABELS } from '../../report/roar-format.ts';
 import { ROAR_NORMS, type RoarResult } from '../../report/roar-result.ts';
@@ -7,6 +8,16 @@ import type { RoarConfiguration } from './configuration.ts';
 
 const stepOf = (size: StepSize): string =>
   'absolute' in size ? epsilon(size.absolute) : `${Number(size.relative.toPrecision(3))} ε`;
+
+/** What so few seeds allow. */
+function bandsInWords(seeds: number): string {
+  if (seeds < 3) return 'with fewer than 3 seeds, no bands';
+  const ofCorrelations =
+    seeds < FEWEST_DRAWN
+      ? `none of correlations with fewer than ${FEWEST_DRAWN} seeds`
+      : 'those of correlations 95% of 2000 draws of the seeds with replacement';
+  return `bands of scores are Student’s 95% intervals over the seeds; ${ofCorrelations}`;
+}
 
 export function protocolOf(configuration: RoarConfiguration, fill: readonly number[]): RoarResult['protocol'] {
   const { architecture, modelEpochs, training, adversarial, evaluation, strengths, losses, methods, percentiles } =
@@ -61,7 +72,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
       ? [
           {
             name: 'Repaired protocol',
-            value: `ranked are ${rankings[ranked]}; exactly ⌊p n / 100⌋ of n are what matters, ties in an order drawn once for all models; random masks from one order of the pixels of each image, the same for all percentiles, models and seeds; the same mean on both splits; images shuffled; ${count(seeds)} seeds, each with the same weights and order for all points; accuracy on whole and on empty images measured; bands of scores are Student’s 95% intervals over the seeds, those of correlations 95% of 2000 draws of the seeds with replacement`,
+            value: `ranked are ${rankings[ranked]}; exactly ⌊p n / 100⌋ of n are what matters, ties in an order drawn once for all models; random masks from one order of the pixels of each image, the same for all percentiles, models and seeds; the same mean on both splits; images shuffled; ${count(seeds)} seeds, each with the same weights and order for all points; accuracy on whole and on empty images measured; ${bandsInWords(seeds)}`,
           },
         ]
       : []),

@@ -128,6 +128,8 @@ function check(
   for (const [norm, radii] of Object.entries(strengths))
     if (radii.some((radius, i) => !(radius > (radii[i - 1] ?? 0))))
       throw new UsageError(`the strengths of ${norm} must rise from above 0, not ${radii.join(', ')}`);
+  if (Object.values(strengths).every((radii) => radii.length === 0))
+    throw new UsageError('a study of ROAR compares models of rising strength: give strengths of l2 or of linf');
   for (const [what, list] of Object.entries({ methods, protocols, losses, runtimes }))
     if (list.length === 0) throw new UsageError(`a study of ROAR needs one of its ${what}, and has none`);
 }
