@@ -28,6 +28,7 @@ import {
   type RoarLoss,
   type RoarMethod,
   type RoarResult,
+  type RoarSeries,
 } from './roar-result.ts';
 import { factList } from './sections/protocol.ts';
 import { dataTable } from './table.ts';
@@ -91,14 +92,17 @@ function opening(result: RoarResult): Html {
   return html`<header>
 <div class="kicker">Tempered ROAR and KAR · ${dataset.name} · seed\u00a0${seed}</div>
 <h1>${result.title}</h1>
-<p class="lead">${count(models.length)} classifiers, one standard and the others trained against attacks of rising strength, were asked
+<p class="lead">${count(models.length)} classifiers, one standard and ${models.length === 2 ? 'one trained against attacks' : 'the others trained against attacks of rising strength'}, were asked
 which pixels matter to them. Those pixels were removed from the data (ROAR), or all others were (KAR), and ${count(trainings)} networks were
 trained anew on what is left. A faithful map takes away more than chance does, or keeps more.</p>
 </header>
 <p>${count(dataset.classes.length)} classes, ${width} × ${height} pixels ${channels === 1 ? 'in grey' : 'in colour'}, ${count(dataset.trainCount)}
 images to train on and ${count(dataset.testCount)} to test on; the published study has CIFAR-10 with 50,000 and 10,000, and 21 models a series
-where this one has ${pairs}. With few models, a correlation has to be large to mean anything: of ${pairs} unrelated pairs of numbers, one time in twenty
-|r| is above ${chanceCorrelation(pairs).toFixed(2)}.</p>
+where this one has ${pairs}. ${
+    pairs < 3
+      ? 'Two models have no correlation: two points always lie on a line.'
+      : `With few models, a correlation has to be large to mean anything: of ${pairs} unrelated pairs of numbers, one time in twenty |r| is above ${chanceCorrelation(pairs).toFixed(3)}.`
+  }</p>
 <ul class="findings">${claims.map(
     (each) =>
       html`<li><span class="label">${each.id} · ${PROTOCOL_LABELS[each.protocol]} · attack loss ${LOSS_LABELS[each.loss]}</span>
@@ -118,38 +122,34 @@ const AXIS_WORDS: Readonly<Record<RoarAxis, string>> = {
 function correlationSection(result: RoarResult, numbering: Numbering): Html {
   const [first] = result.protocols;
   if (!first) return html``;
+  const hasIntervals = result.protocols.some(({ series }) => series.some(({ interval }) => interval !== undefined));
+  const isSame = (a: RoarSeries, b: RoarSeries): boolean =>
+    (['mode', 'loss', 'against', 'norm', 'method'] as const).every((key) => a[key] === b[key]);
+  const rowOf = (each: RoarSeries): string[] => {
+    const published = publishedCorrelation(each);
+    const cells = result.protocols.flatMap(({ name, series }) => {
+      const own = series.find((other) => isSame(each, other));
+      const value = own ? `${correlation(own.pearson)} / ${correlation(own.spearman)}` : '–';
+      const band = own?.interval ? `[${correlation(own.interval.lower)}, ${correlation(own.interval.upper)}]` : '';
+      return name === 'repaired' && hasIntervals ? [value, band] : [value];
+    });
+    return [
+      seriesLabel(each),
+      published ? `${correlation(published.pearson)} / ${correlation(published.spearman)}` : '–',
+      ...cells,
+    ];
+  };
   const rows = MODES.flatMap((mode) =>
     lossesOf(first).flatMap((loss) =>
-      ROAR_AXES.flatMap((against) =>
-        first.series
+      ROAR_AXES.flatMap((against) => [
+        [`${mode.toUpperCase()} ${loss === 'cw' ? 'CW ' : ''}against ${AXIS_WORDS[against]}`],
+        ...first.series
           .filter((each) => each.mode === mode && each.loss === loss && each.against === against)
-          .map((each) => {
-            const published = publishedCorrelation(each);
-            const cells = result.protocols.flatMap(({ name, series }) => {
-              const own = series.find(
-                (other) =>
-                  other.mode === mode &&
-                  other.loss === loss &&
-                  other.against === against &&
-                  other.norm === each.norm &&
-                  other.method === each.method,
-              );
-              const value = own ? `${correlation(own.pearson)} / ${correlation(own.spearman)}` : '–';
-              const band = own?.interval
-                ? `[${correlation(own.interval.lower)}, ${correlation(own.interval.upper)}]`
-                : '';
-              return name === 'repaired' ? [value, band] : [value];
-            });
-            return [
-              `${mode.toUpperCase()} ${loss === 'cw' ? 'CW ' : ''}against ${AXIS_WORDS[against]}`,
-              seriesLabel(each),
-              published ? `${correlation(published.pearson)} / ${correlation(published.spearman)}` : '–',
-              ...cells,
-            ];
-          }),
-      ),
+          .map(rowOf),
+      ]),
     ),
   );
+  if (rows.length === 0) return html``;
   return html`<h2>Correlations</h2>
 <p>Each series holds the standard model and the models of one norm. G is Saliency, |∇|; GX is Grad*Input. The published protocol ranks, occludes,
 masks and scores as the study does, confounders included; the repaired one removes exact counts of pixels, the same random ones for all models, and
@@ -158,15 +158,16 @@ ${dataTable({
   number: numbering.table(),
   isWide: true,
   caption: html`Correlation of scores with strength and accuracies, Pearson’s r / Spearman’s ρ: as published for CIFAR-10, and on
-${result.dataset.name} under each protocol. Brackets hold 95% of the r when seeds are drawn anew; they know nothing of other models that could have been
-trained.`,
+${result.dataset.name} under each protocol.${
+    hasIntervals &&
+    ' Brackets hold 95% of the r when seeds are drawn anew; they know nothing of other models that could have been trained.'
+  }`,
   columns: [
-    { heading: 'score', kind: 'text' },
     { heading: 'series', kind: 'text' },
-    { heading: 'published' },
+    { heading: 'as published' },
     ...result.protocols.flatMap(({ name }) => [
-      { heading: `here, ${name} protocol` },
-      ...(name === 'repaired' ? [{ heading: 'interval', kind: 'interval' as const }] : []),
+      { heading: `here, ${name}` },
+      ...(name === 'repaired' && hasIntervals ? [{ heading: 'interval', kind: 'interval' as const }] : []),
     ]),
   ],
   rows,
@@ -177,10 +178,9 @@ function protocolPart(result: RoarResult, protocol: ProtocolResult, numbering: N
   const plots = lossesOf(protocol).flatMap((loss) =>
     AXES_SHOWN.flatMap((against) => MODES.map((mode) => ({ mode, loss, against }))),
   );
-  const bands =
-    protocol.name === 'repaired'
-      ? `Bars are 95% intervals over ${protocol.repetitions} seeds.`
-      : `Each accuracy is a mean over ${protocol.repetitions} ${protocol.repetitions === 1 ? 'training' : 'trainings'}.`;
+  const bands = protocol.scores.some(({ lower }) => lower !== undefined)
+    ? `Bars are 95% intervals over ${protocol.repetitions} seeds.`
+    : `Each accuracy is ${protocol.repetitions === 1 ? 'that of one training' : `a mean over ${protocol.repetitions} trainings`}.`;
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   return html`<h2>${PROTOCOL_LABELS[protocol.name]}</h2>
 <p>${

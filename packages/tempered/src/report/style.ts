@@ -61,6 +61,7 @@ th:first-child { padding-left: 0; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 tbody tr:last-child > * { border-bottom: 1px solid var(--faint); }
 th.text, td.text { text-align: left; white-space: normal; }
+th.group { font-weight: 600; padding-top: 18px; }
 td.interval, th.interval { color: var(--quiet); padding-left: 10px; font-size: 13px; font-weight: 400; }
 .grid { display: grid; gap: 14px; }
 .grid-head, .grid-row { display: grid; grid-template-columns: 76px repeat(var(--columns), minmax(0, 1fr)); gap: 12px; }

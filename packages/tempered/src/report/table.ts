@@ -10,7 +10,7 @@ export interface Column {
 
 export interface TableOptions {
   readonly columns: readonly Column[];
-  /** The first cell of a row is its heading. */
+  /** The first cell of a row is its heading; a row of one cell is a heading over the rows below it. */
   readonly rows: readonly (readonly HtmlValue[])[];
   readonly caption: Html;
   readonly number: number;
@@ -25,11 +25,13 @@ export function dataTable({ columns, rows, caption, number, isWide = false }: Ta
     const kind = columns[i]?.kind ?? 'number';
     return i === 0 ? html`<th scope="row" class="${kind}">${value}</th>` : html`<td class="${kind}">${value}</td>`;
   };
+  const group = (value: HtmlValue) =>
+    html`<th scope="rowgroup" colspan="${columns.length}" class="text group">${value}</th>`;
   return html`<figure class="table${isWide && ' wide'}">
 <figcaption><span class="label">Table ${number}</span> ${caption}</figcaption>
 <div class="scroll"><table>
 <thead><tr>${headings}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</tbody>
+<tbody>${rows.map((row) => html`<tr>${row.length === 1 ? group(row[0]!) : row.map(cell)}</tr>\n`)}</tbody>
 </table></div>
 </figure>`;
 }
