@@ -1,4 +1,3 @@
-import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
@@ -21,19 +20,12 @@ export async function valuesAt(task: Task, images: Tensor = task.images): Promis
 /** The values of a layer at images, [N, ...]. */
 export async function layerValues(task: Task, layer: string, images: Tensor): Promise<Tensor> {
   const { value } = await mapImages(
-    { ...task, onProgress: undefined },
+    { ...task, layer, onProgress: undefined },
     {
       key: `values of ${layer}`,
       passes: { forwards: 1, backwards: 0 },
       feeds: { x: images },
-      write: ({ model, batch }, { x }) => {
-        const value = model(x!).value(layer);
-        if (value.shape[0] !== batch)
-          throw new UsageError(
-            `the layer '${layer}' has shape [${value.shape.join(', ')}] for ${batch} images: it has no values for each image`,
-          );
-        return { value };
-      },
+      write: ({ model }, { x }) => ({ value: model(x!).value(layer) }),
     },
   );
   return value!;

@@ -265,7 +265,7 @@ it('refuses a layer that mixes the images', async () => {
     runtime,
   );
   await expect(explain(turned, {}, { images: noiseImages(2, [3]), layer: 'h' })).rejects.toThrow(
-    /^the layer 'h' has shape \[3, 2\] for 2 images: it has no values for each image$/,
+    /^the layer 'h' has shape \[3, 2\] for 2 images: its first axis must be that of the images$/,
   );
 });
 
@@ -359,3 +359,30 @@ describe('axioms', () => {
     ).toBeLessThan(1e-6);
   });
 });
+
+it.each(['midpoint', 'adaptive'] as const)(
+  'an infinite value of one image is no concern of the others, by the %s rule',
+  async (rule) => {
+    // f = Σ (log x)² / 2: from log b to log x, the share of each is half the change of its square.
+    const logarithms = new Classifier(
+      modelOf([2], 1, (g, x) => {
+        const logs = g.rename(g.log(x), 'logs');
+        return g.rename(g.reduceSum(g.scale(g.square(logs), 0.5), [1], true), 'logits');
+      }),
+      runtime,
+    );
+    const x = { shape: [3, 2], data: Float32Array.of(0.5, 1, 0.25, 0.125, 0.5, 0.5) };
+    const baseline = { shape: [3, 2], data: Float32Array.of(0.5, 0.25, 0.5, 0, 0.25, 1) };
+    const { attributions } = await explain(
+      logarithms,
+      { rule, steps: 4, maxSteps: 12, baseline },
+      { images: x, layer: 'logs', batchSize: 64 },
+    );
+    const share = (k: number) => (Math.log(x.data[k]!) ** 2 - Math.log(baseline.data[k]!) ** 2) / 2;
+    for (const image of [0, 2])
+      expect(
+        furthest(rows(attributions, image, image + 1).data, [share(2 * image), share(2 * image + 1)]),
+      ).toBeLessThan(1e-6);
+    expect(rows(attributions, 1, 2).data).toEqual(Float32Array.of(Number.NaN, Number.NaN));
+  },
+);

@@ -5,6 +5,7 @@ import type { ClassifierProgram, ProgramContext } from '../models/classifier.ts'
 import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { type Explained, keyOfExplained } from './explained.ts';
 import type { Certificate, Explanation, Task } from './explanation.ts';
+import { checkPerImage, withLayersChecked } from './layer.ts';
 
 export interface OnePass {
   /** Everything of the method that changes its program: equal keys mean equal programs. */
@@ -103,8 +104,10 @@ export async function mapImages(task: Task, mapping: ImageMapping): Promise<Reco
     const values = inputs.map(
       ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape.slice(1)])] as const,
     );
-    for (const [name, value] of Object.entries(write(context, Object.fromEntries(values))))
+    for (const [name, value] of Object.entries(write(withLayersChecked(context), Object.fromEntries(values)))) {
+      checkPerImage(value, batch, task.layer);
       g.output(value, `out/${name}`);
+    }
   });
   const results: Record<string, Tensor> = {};
   for (const chunk of plan.chunks) {

@@ -1,11 +1,11 @@
 /** @file Many points of each image – on a path, in a cloud of noise – evaluated in batches that images share, and their statistics. */
 import type { GraphBuilder, Value } from 'onnx-grad';
-import { UsageError } from '../errors.ts';
 import { type Chunk, chunks, feed, floats, padRows } from '../models/batching.ts';
 import type { ProgramContext } from '../models/classifier.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { rows, sizeOf, type Tensor, takeRows, zeros } from '../tensor.ts';
 import type { Task } from './explanation.ts';
+import { checkPerImage, withLayersChecked } from './layer.ts';
 import { addMoments, type Moments, noMoments } from './moments.ts';
 
 /** What differs from point to point. */
@@ -71,7 +71,9 @@ export async function overPoints(
   // Few programs serve all numbers of images.
   const places = 2 ** Math.ceil(Math.log2(slots));
   const key = `points ${points.key}, ${points.powers} moments, ${places} images`;
-  const program = await classifier.program(key, plan.batch, (context) => writeStatistics(context, points, places));
+  const program = await classifier.program(key, plan.batch, (context) =>
+    writeStatistics(context, points, places, task.layer),
+  );
   const prepare = (run: readonly Row[]) => {
     const feeds = feedsOf(run, points, plan.batch, places);
     return Object.fromEntries(Object.entries(feeds).filter(([name]) => program.inputNames.includes(name)));
@@ -143,12 +145,12 @@ function addWeighted(total: Moments, part: Moments): void {
 /** Places of a batch beyond the last point repeat it, with weight 0: elsewhere the network may not be finite. */
 function feedsOf(run: readonly Row[], points: Points, batch: number, slots: number): Record<string, HostTensor> {
   const images = imagesOf(run);
-  const belongs = zeros([batch, slots]);
+  const slotOf = new Int32Array(batch);
   const weights = zeros([slots, batch]);
   for (let place = 0; place < batch; place++) {
     const { image, point } = run[Math.min(place, run.length - 1)]!;
     const slot = images.indexOf(image);
-    belongs.data[place * slots + slot] = 1;
+    slotOf[place] = slot;
     if (place < run.length)
       weights.data[slot * batch + place] = points.weight?.(image, point) ?? 1 / countIn(run, image);
   }
@@ -163,40 +165,37 @@ function feedsOf(run: readonly Row[], points: Points, batch: number, slots: numb
     });
     return [name, feed(padRows(tensor, { start: 0, end: run.length }, batch))] as const;
   });
-  return { belongs: feed(belongs), weights: feed(weights), ...Object.fromEntries([...perImage, ...perPoint]) };
+  const slot: HostTensor = { dtype: 'int32', shape: [batch], data: slotOf };
+  return { slot, weights: feed(weights), ...Object.fromEntries([...perImage, ...perPoint]) };
 }
 
 const countIn = (run: readonly Row[], image: number): number => run.filter((row) => row.image === image).length;
 
-function writeStatistics(context: ProgramContext, points: Points, slots: number): void {
+function writeStatistics(context: ProgramContext, points: Points, slots: number, layer: string | undefined): void {
   const { g, batch } = context;
-  const belongs = g.input('belongs', 'float32', [batch, slots]);
+  const slot = g.input('slot', 'int32', [batch]);
   const weights = g.input('weights', 'float32', [slots, batch]);
-  const perImage = Object.entries(points.images).map(([name, { shape }]) => {
-    const size = shape.slice(1);
-    const flat = g.reshape(g.input(name, 'float32', [slots, ...size]), [slots, sizeOf(size)]);
-    // A product with ones and zeros copies exactly.
-    return [name, g.reshape(g.matmul(belongs, flat), [batch, ...size])] as const;
-  });
+  const perImage = Object.entries(points.images).map(
+    ([name, { shape }]) =>
+      // Gathered, not multiplied with ones and zeros: 0 · ∞ would spoil other images.
+      [name, g.gather(g.input(name, 'float32', [slots, ...shape.slice(1)]), slot, 0)] as const,
+  );
   const perPoint = Object.entries(points.points).map(
     ([name, { shape }]) => [name, g.input(name, 'float32', [batch, ...shape])] as const,
   );
-  const written = points.write(context, Object.fromEntries([...perImage, ...perPoint]));
+  const written = points.write(withLayersChecked(context), Object.fromEntries([...perImage, ...perPoint]));
   const { sample, traced }: Sampled = 'sample' in written ? written : { sample: written };
   if (traced) g.output(traced, 'traced');
-  const [count, ...shape] = sample.shape;
-  if (count !== batch)
-    throw new UsageError(
-      `attributions of shape [${sample.shape.join(', ')}] are not one for each of ${batch} images: the layer mixes them`,
-    );
+  checkPerImage(sample, batch, layer);
+  const shape = sample.shape.slice(1);
   const flat = g.reshape(sample, [batch, sizeOf(shape)]);
-  const { finite, astray } = slots === 1 ? { finite: flat, astray: undefined } : splitFinite(g, flat, belongs);
+  const { finite, astray } = slots === 1 ? { finite: flat, astray: undefined } : splitFinite(g, flat, slot, slots);
   const perSlot = (value: Value) => g.reshape(value, [slots, ...shape]);
   const mean = g.matmul(weights, finite);
   g.output(perSlot(mean), 'mean');
   g.output(astray ?? g.reduceMax(strays(g, mean), [1], true), 'astray');
   if (points.powers === 0) return;
-  const deviation = g.sub(finite, g.matmul(belongs, mean));
+  const deviation = g.sub(finite, g.gather(mean, slot, 0));
   let power = deviation;
   for (let k = 0; k < points.powers; k++) {
     power = g.mul(power, deviation);
@@ -213,12 +212,17 @@ const strays = (g: GraphBuilder, values: Value): Value =>
  * Samples with zeros for those that are not finite, since 0 · ∞ would spoil the sums of other images; and how many samples
  * of each image were such, [images, 1].
  */
-function splitFinite(g: GraphBuilder, samples: Value, belongs: Value): { finite: Value; astray: Value } {
+function splitFinite(g: GraphBuilder, samples: Value, slot: Value, slots: number): { finite: Value; astray: Value } {
   // One number that is not finite makes the sum of its sample such.
   const stray = strays(g, g.reduceSum(samples, [1], true));
+  const numbers = g.constant(
+    Array.from({ length: slots }, (_, k) => k),
+    [slots, 1],
+  );
+  const belongs = g.cast(g.equal(numbers, g.unsqueeze(g.cast(slot, 'float32'), [0])), 'float32');
   return {
     finite: g.where(g.greater(stray, g.constant(0)), g.constant(0), samples),
-    astray: g.matmul(g.matrixTranspose(belongs), stray),
+    astray: g.matmul(belongs, stray),
   };
 }
 

@@ -13,7 +13,22 @@ export type PerImage = (value: Value, like?: string) => Value | undefined;
  */
 export function perImageIn(g: GraphBuilder, x: Value, nodes: readonly Node[]): PerImage {
   const count = x.shape[0]!;
-  // How many elements lie before the axis of images, as products of lengths: reshaping keeps it.
+  const outer = elementsBeforeImages(g, x, nodes);
+  return (value, like = value.name) => {
+    const before = outer.get(like);
+    if (before === undefined) return undefined;
+    const rest = sizeOf(value.shape) / (before * count);
+    return g.reduceSum(g.reshape(value, [before, count, rest]), [0, 2]);
+  };
+}
+
+/**
+ * How many elements lie before the axis of images, by the names of the values that have such an axis: 1 where it comes
+ * first. Of one image alone it cannot be told.
+ */
+export function elementsBeforeImages(g: GraphBuilder, x: Value, nodes: readonly Node[]): ReadonlyMap<string, number> {
+  const count = x.shape[0]!;
+  // As products of lengths: reshaping keeps them.
   const outer = new Map<string, number>([[x.name, 1]]);
   for (const node of nodes) {
     const from = node.inputs.find((name) => outer.has(name));
@@ -25,12 +40,7 @@ export function perImageIn(g: GraphBuilder, x: Value, nodes: readonly Node[]): P
       if (after !== undefined && placeOf(g.value(name).shape, after, count) !== undefined) outer.set(name, after);
     }
   }
-  return (value, like = value.name) => {
-    const before = outer.get(like);
-    if (before === undefined) return undefined;
-    const rest = sizeOf(value.shape) / (before * count);
-    return g.reduceSum(g.reshape(value, [before, count, rest]), [0, 2]);
-  };
+  return outer;
 }
 
 interface Place {

@@ -1,9 +1,8 @@
 /** @file The frame of every method that gives each feature of an image one number. */
 import { createRandom, type Random } from '../../random.ts';
 import { concatRows, rows, type Tensor } from '../../tensor.ts';
-import { valuesAt } from '../at-images.ts';
+import { layerValues, valuesAt } from '../at-images.ts';
 import { type Certificate, type Completeness, completenessOf, type Explanation, type Task } from '../explanation.ts';
-import { mapImages } from '../one-pass.ts';
 import { taskRows } from '../task-rows.ts';
 import { type FeatureBaseline, type Features, featureMeans, resolveFeatures } from './features.ts';
 import { type Game, withGame } from './game.ts';
@@ -86,19 +85,11 @@ export async function explainByFeatures(
 async function maskedOf(task: Task, row: number, baselines: readonly Tensor[]): Promise<Masked> {
   const { layer, ...own } = taskRows(task, row, row + 1);
   if (layer === undefined) return { row, values: own.images, baselines };
-  const { values } = await mapImages(
-    { ...own, onProgress: undefined },
-    {
-      key: `values of ${layer}`,
-      passes: { forwards: 1, backwards: 0 },
-      feeds: { x: concatRows([own.images, ...baselines]) },
-      write: ({ model }, { x }) => ({ values: model(x!).value(layer) }),
-    },
-  );
+  const values = await layerValues(own, layer, concatRows([own.images, ...baselines]));
   return {
     row,
-    values: rows(values!, 0, 1),
-    baselines: baselines.map((_, draw) => rows(values!, draw + 1, draw + 2)),
+    values: rows(values, 0, 1),
+    baselines: baselines.map((_, draw) => rows(values, draw + 1, draw + 2)),
   };
 }
 
