@@ -6,6 +6,7 @@ import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
 import { kindOf, measuresFrom, type NamedMeasure } from '../evaluation/explanations/measures.ts';
+import { checkExplained } from '../evaluation/explanations/score.ts';
 import { loadClassifier } from '../models/node/load.ts';
 import { measured } from '../report/format.ts';
 import { isFit, type MeasuredScore, type ScoreResult, scoreOf } from '../report/score-result.ts';
@@ -76,7 +77,8 @@ export function scoreCommand(): Command {
       const folder = options.out ?? `runs/score-${basename(paths[0]!, '.onnx')}`;
       await checkFolder(folder);
       await checkFile(options.json);
-      // What is wrong with the lists should be said before anything is read.
+      // What is wrong with the settings should be said before anything is read.
+      checkExplained(of);
       const asked = options.metrics === undefined ? undefined : namedOnce('--metrics', measuresFrom(options.metrics));
       namedOnce('--methods', methodsFrom(options.methods, zeros([1])));
       const { runScore } = await import('../audit/score-explanations.ts');

@@ -49,6 +49,7 @@ it('prints and writes a table methods × metrics × models, and goes on where it
 it.each([
   [['--methods', 'nothing'], "there is no method 'nothing'"],
   [['--methods', 'gradient,gradient'], "--methods names 'gradient' twice"],
+  [['--of', 'loss'], 'explain the log-probability'],
   [['--metrics', 'deletion:step=2'], "the setting 'step' must be above 0 and at most 1, not '2'"],
   [['--metrics', 'pointing-game', '--out', 'none'], "the measure 'pointing-game' needs to know where the object is"],
 ])('refuses %j in one line', async (more, message) => {

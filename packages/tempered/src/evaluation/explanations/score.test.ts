@@ -83,6 +83,15 @@ describe('scores of a method', () => {
     expect(scores[0]).toMatchObject({ value: null, count: 0, undefinedCount: COUNT, values: Array(COUNT).fill(null) });
   });
 
+  it('refuse the loss, whose maps speak against the class; those of the log-probability do not', async () => {
+    const options = { dataset: dataset(false), method: method('ig:steps=4'), measures: measuresFrom('deletion') };
+    const work = scoreMethod(classifier, { ...options, of: 'loss' });
+    await expect(work).rejects.toThrow(UsageError);
+    await expect(work).rejects.toThrow('explain the log-probability, which is the loss with its sign turned');
+    const { scores } = await scoreMethod(classifier, { ...options, of: 'log-probability' });
+    expect(scores[0]!.count).toBe(COUNT);
+  });
+
   it('refuse measures that need masks, and maps that are no pictures', async () => {
     const options = { dataset: dataset(false), method: method('gradient'), measures: measuresFrom('pointing-game') };
     await expect(scoreMethod(classifier, options)).rejects.toThrow(UsageError);

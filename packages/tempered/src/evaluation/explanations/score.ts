@@ -21,7 +21,7 @@ export interface ScoreOptions extends Work {
   measures: readonly NamedMeasure[];
   /** The class explained: the one predicted, or the label. Default: predicted. */
   target?: 'predicted' | 'label';
-  /** What of it. Default: logit. */
+  /** What of it, but not the loss. Default: logit. */
   of?: Extract<Explained, string>;
   /** Default 0. */
   seed?: number;
@@ -56,8 +56,8 @@ export interface MethodScores {
  * Explains the images of a data set by one method and measures the maps. Images are taken some at a time, so that memory
  * does not grow with their number.
  *
- * @throws UsageError when data set and model do not fit, a measure needs masks that the data set does not have, or the
- *   method's maps are no pictures
+ * @throws UsageError when data set and model do not fit, a measure needs masks that the data set does not have, the
+ *   method's maps are no pictures, or the loss is to be explained
  */
 export async function scoreMethod(
   classifier: Classifier,
@@ -65,6 +65,7 @@ export async function scoreMethod(
 ): Promise<MethodScores> {
   const dataset = fitDataset(classifier.description, options.dataset);
   checkMasks(dataset, measures);
+  checkExplained(of);
   const { batchSize = defaultBatchSize(classifier.description) } = options;
   const parts: Part[] = [];
   for (const block of inBlocks(classifier, { dataset, batchSize })) {
@@ -109,6 +110,14 @@ export function checkMasks(dataset: Dataset, measures: readonly NamedMeasure[]):
   if (needing && !dataset.masks)
     throw new UsageError(
       `the measure '${needing.text}' needs to know where the object is, which ${dataset.name} does not tell: leave it out, or take shapes`,
+    );
+}
+
+/** Throws a UsageError for what falls as the class gains: every measure asks which pixels speak for the class. */
+export function checkExplained(of: Extract<Explained, string>): void {
+  if (of === 'loss')
+    throw new UsageError(
+      'measures ask which pixels speak for the class, and the loss falls where they do: explain the log-probability, which is the loss with its sign turned',
     );
 }
 
