@@ -321,6 +321,103 @@ describe('normalisation is merged into layers', () => {
     await Promise.all([one.release(), other.release()]);
   });
 
+  const normaliseByHand = (g: GraphBuilder, x: Value) =>
+    g.div(
+      g.sub(
+        x,
+        spread(
+          g,
+          slope.map((s, c) => -offsetOf(c) / s),
+        ),
+      ),
+      spread(
+        g,
+        slope.map((s) => 1 / s),
+      ),
+    );
+  const half = { kernel_shape: [2, 2], strides: [2, 2] };
+  const earlier: Record<string, (g: GraphBuilder, x: Value) => Value> = {
+    clipping: (g, x) => g.op('Clip', [x, g.constant(0), g.constant(1)]),
+    'an average': (g, x) => g.op('AveragePool', [x], half),
+    enlarging: (g, x) => g.op('Resize', [x, undefined, g.constant([1, 1, 2, 2], [4])], { mode: 'linear' }),
+    // The size of a batch in it is put in by `resizingAnyBatch`.
+    'a size': (g, x) => g.op('Resize', [x, undefined, undefined, g.integers([1, 3, 6, 5])], { mode: 'nearest' }),
+    'each channel by itself': (g, x) => {
+      const channels = g.split(x, [1, 1, 1], 1).map((channel) => g.op('MaxPool', [channel], half));
+      return g.concat(channels, 1);
+    },
+  };
+
+  /** Sizes as exporters write them: the length of the batch, then what is fixed. */
+  function resizingAnyBatch(model: ModelDescription): ModelDescription {
+    const { nodes, initializers } = model.graph;
+    const resize = nodes.find(({ op, inputs }) => op === 'Resize' && inputs[3]);
+    if (resize === undefined) return model;
+    const node = (op: string, inputs: string[], attributes: Record<string, number>) => ({
+      ...{ name: `sizes ${op}`, op, domain: '', inputs, outputs: [`sizes ${op}`] },
+      attributes: Object.fromEntries(
+        Object.entries(attributes).map(([name, value]) => [name, { kind: 'int' as const, value }]),
+      ),
+    });
+    initializers.set('fixed sizes', { dtype: 'int64', shape: [3], data: BigInt64Array.of(3n, 6n, 5n) });
+    nodes.unshift(
+      node('Shape', ['input'], { start: 0, end: 1 }),
+      node('Concat', ['sizes Shape', 'fixed sizes'], { axis: 0 }),
+    );
+    resize.inputs[3] = 'sizes Concat';
+    return model;
+  }
+
+  it.each(Object.entries(earlier))('behind %s of the image', async (_, before) => {
+    // Nothing of an image is clipped: relevance is that of a first layer that is given the image itself.
+    const merged = network((g, x) => convolve(g, before(g, x), scaledInputs, shiftedInputs));
+    const apart = network((g, x) => convolve(g, normaliseByHand(g, before(g, x)), kernel, bias));
+    const methods = [
+      lrp(),
+      ...Object.values(rules).map((rule) => lrp({ composite: { ...epsilonPlus(), convolution: rule } })),
+    ];
+    const [one, other] = [merged, apart].map((model) => new Classifier(resizingAnyBatch(model), runtime)) as [
+      Classifier,
+      Classifier,
+    ];
+    for (const method of methods) {
+      const options = { images, method, target: [0, 1] };
+      const [expected, found] = [await attribute(one, options), await attribute(other, options)];
+      expectClose(found.attributions.data, expected.attributions.data, 5e-5);
+      const single = await attribute(other, { ...options, batchSize: 1 });
+      expectClose(single.attributions.data, found.attributions.data);
+    }
+    await Promise.all([one.release(), other.release()]);
+  });
+
+  it('the box of a first layer is that of the image, whatever comes before the layer', async () => {
+    // Clipped to [0.2, 0.7] and turned around: as an input of its own in [−0.7, −0.2].
+    const turned = network((g, x) =>
+      convolve(g, g.neg(g.op('Clip', [x, g.constant(0.2), g.constant(0.7)])), kernel, bias),
+    );
+    const plain = network((g, x) => convolve(g, x, kernel, bias));
+    const input = { ...images, data: images.data.map((value) => -Math.min(0.7, Math.max(0.2, value))) };
+    const found = await explain(turned, { images, method: lrp(), target: [0, 1] });
+    const method = lrp({ composite: epsilonGammaBox({ low: -0.7, high: -0.2 }) });
+    const expected = await explain(plain, { images: input, method, target: [0, 1] });
+    expectClose(found.attributions.data, expected.attributions.data);
+  });
+
+  it('a box that cannot be seen from the image is refused, by the name of the node', async () => {
+    const squared = network((g, x) => convolve(g, normaliseByHand(g, g.mul(x, x)), kernel, bias));
+    const attempt = explain(squared, { images, method: lrp(), target: [0, 1] });
+    await expect(attempt).rejects.toThrow(UsageError);
+    await expect(attempt).rejects.toThrow(
+      /how low and high the layer's input may be: Mul '.+' between it and the image/,
+    );
+    const { certificate } = await explain(squared, {
+      images,
+      method: lrp({ composite: epsilonPlusFlat() }),
+      target: [0, 1],
+    });
+    for (const { sum } of certificate!.completeness!) expect(Number.isFinite(sum)).toBe(true);
+  });
+
   it('before a convolution with zero padding, where the shift is not the same everywhere', async () => {
     const padded = network((g, x) =>
       convolve(g, g.mul(g.sub(x, spread(g, mean)), spread(g, [2, 3, 4])), kernel, bias, 1),

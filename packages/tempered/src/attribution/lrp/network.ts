@@ -172,7 +172,7 @@ export function isAffine(g: GraphBuilder, { op, inputs, outputs }: Node, depende
 
 /**
  * Layers whose input is an affine function of an earlier value, with that value: preprocessing and padding of the image,
- * or batch normalisation straight before a convolution. Only where every reader of the normalised values is a layer.
+ * or whatever is affine straight before a layer. Only where every reader of the normalised values is a layer.
  */
 function originsOf(
   g: GraphBuilder,
@@ -189,8 +189,7 @@ function originsOf(
     const variable = node.inputs.filter((name) => dependent.has(name));
     const fixed = node.inputs.every((name) => dependent.has(name) || !varying.has(name));
     const isNormalising = fixed && node.op !== 'Identity' && isAffine(g, node, dependent);
-    if (isNormalising && node.op === 'BatchNormalization' && !origins.has(variable[0]!))
-      origins.set(variable[0]!, variable[0]!);
+    if (isNormalising && !origins.has(variable[0]!)) origins.set(variable[0]!, variable[0]!);
     const origin = origins.get(variable[0] ?? '');
     if (origin === undefined || variable.some((name) => origins.get(name) !== origin)) continue;
     const [output] = node.outputs;

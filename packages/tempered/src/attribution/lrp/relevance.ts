@@ -77,7 +77,8 @@ export function propagate(
       const chosen = given ?? ruleOfLayer(assignment.composite, network, layer);
       if (chosen.rule === 'pass') return pass(node, network.dependent);
       return audited((context) => {
-        const thunk = () => throughLayer(context, layer, chosen, context.dy, nonNegative);
+        const image = network.first.has(layer) ? x.name : undefined;
+        const thunk = () => throughLayer(context, { layer, rule: chosen, image, nonNegative });
         return context.inputs.map((_, i) => (i === layer.input ? thunk : undefined));
       });
     }

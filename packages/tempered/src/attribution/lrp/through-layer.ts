@@ -8,6 +8,7 @@ import {
   type Value,
 } from 'onnx-grad';
 import { channelAxis, type Layer } from './network.ts';
+import { endOfImages, plainAttributes, replay } from './replay.ts';
 import { type InputPart, type LrpRule, sharesOf } from './rules.ts';
 import { stabilise } from './stabilise.ts';
 
@@ -23,20 +24,24 @@ interface Merged {
 
 type Weighted = Exclude<LrpRule, { rule: 'pass' }>;
 
+interface HowThrough {
+  readonly layer: Layer;
+  readonly rule: Weighted;
+  /** Name of the image, where no other layer comes before: what the box rule's ends are values of. */
+  readonly image: string | undefined;
+  /** Whether a value can be seen never to be negative. */
+  nonNegative(value: Value): boolean;
+}
+
 /**
  * The relevance of a layer's input from that of its output, of the shape of the input: the sum over the rule's shares
  * of Σ ± input part ⊙ adjoint(relevance / stabilised z).
  */
-export function throughLayer(
-  { g, attributes, inputs }: RuleContext,
-  layer: Layer,
-  rule: Weighted,
-  relevance: Value,
-  nonNegative: (value: Value) => boolean,
-): Value {
+export function throughLayer({ g, attributes, inputs, dy: relevance }: RuleContext, how: HowThrough): Value {
+  const { layer, rule, nonNegative } = how;
   const merged = mergedLayer(g, layer, inputs);
   const x = inputs[layer.input]!;
-  const part = inputParts(g, layer, rule, merged.input);
+  const part = inputParts(g, how, merged.input);
   const unsigned = merged.input === x && nonNegative(x);
   const apply = (input: Value, weight: Value) => applied(g, layer, input, weight);
   const back = (weight: Value, cotangent: Value): Value => {
@@ -102,9 +107,6 @@ function applied(g: GraphBuilder, { node, weight: at }: Layer, input: Value, wei
   return g.op(node.op, at === 0 ? [weight, input] : [input, weight], attributes);
 }
 
-const plainAttributes = (node: Node): Record<string, AttributeInput> =>
-  Object.fromEntries(Object.entries(node.attributes).map(([name, { value }]) => [name, value as AttributeInput]));
-
 function mergedLayer(g: GraphBuilder, layer: Layer, inputs: readonly Value[]): Merged {
   const { node } = layer;
   const output = g.value(layer.output);
@@ -112,7 +114,7 @@ function mergedLayer(g: GraphBuilder, layer: Layer, inputs: readonly Value[]): M
   const { scale, shift } = channelMap(g, layer);
   const weight = scaled(g, layer, unfolded(inputs[layer.weight]!), scale);
   if (layer.origin === undefined) return { input: x, weight, bias: shift, output };
-  const atBlack = replay(g, layer.origin, node.inputs[layer.input]!, 0);
+  const atBlack = replay(g, { origin: layer.origin, name: node.inputs[layer.input]!, value: 0 });
   const offset = applied(g, layer, atBlack, weight);
   return { input: g.sub(x, atBlack), weight, bias: shift ? g.add(offset, shift) : offset, output };
 }
@@ -201,17 +203,20 @@ function scaled(g: GraphBuilder, { node }: Layer, weight: Value, scale: Value | 
 }
 
 /** The parts of a layer's input that a rule's terms multiply. Constant ones have a batch of 1. */
-function inputParts(g: GraphBuilder, layer: Layer, rule: Weighted, input: Value): (part: InputPart) => Value {
+function inputParts(g: GraphBuilder, { layer, rule, image }: HowThrough, input: Value): (part: InputPart) => Value {
   const name = layer.node.inputs[layer.input]!;
   const one = [1, ...input.shape.slice(1)];
-  /** What the input is where the image is the same number everywhere. */
+  /** What the input is where its origin is the same number everywhere. */
   const at = (value: number): Value =>
-    layer.origin === undefined ? g.constant(value, one, input) : replay(g, layer.origin, name, value);
+    layer.origin === undefined ? g.constant(value, one, input) : replay(g, { origin: layer.origin, name, value });
+  /** And where the image is, or what the layer is given. */
+  const atEnd = (value: number): Value =>
+    image === undefined ? at(value) : endOfImages(g, image, layer.node, name, value);
   /** The input from black. */
-  const fromBlack = (value: number): Value => (layer.origin === undefined ? at(value) : g.sub(at(value), at(0)));
+  const fromBlack = (value: Value): Value => (layer.origin === undefined ? value : g.sub(value, at(0)));
   const edge = (pick: 'min' | 'max'): Value => {
     const { low, high } = rule as Extract<LrpRule, { rule: 'box' }>;
-    return g[pick](fromBlack(low), fromBlack(high));
+    return g[pick](fromBlack(atEnd(low)), fromBlack(atEnd(high)));
   };
   const zero = g.constant(0, [], input);
   const made = new Map<InputPart, Value>();
@@ -221,7 +226,7 @@ function inputParts(g: GraphBuilder, layer: Layer, rule: Weighted, input: Value)
     negative: () => g.min(input, zero),
     ones: () => {
       if (layer.origin === undefined) return at(1);
-      const white = fromBlack(1);
+      const white = fromBlack(at(1));
       // Squared weights of a merged layer hold the square of the normalisation's factor; padding counts for nothing.
       return rule.rule === 'w-square' ? g.square(white) : g.cast(g.greater(g.abs(white), zero), input.dtype);
     },
@@ -233,33 +238,4 @@ function inputParts(g: GraphBuilder, layer: Layer, rule: Weighted, input: Value)
     made.set(part, value);
     return value;
   };
-}
-
-/** The value called `name` for a single image whose value `origin` is one number everywhere. */
-function replay(g: GraphBuilder, origin: string, name: string, value: number): Value {
-  const { shape, ...like } = g.value(origin);
-  const known = new Map<string, Value>([[origin, g.constant(value, [1, ...shape.slice(1)], like)]]);
-  const compute = (wanted: string): Value => {
-    const own = known.get(wanted);
-    if (own !== undefined) return own;
-    const original = g.value(wanted);
-    const node = g.producer(original);
-    if (node === undefined || !reads(g, node, origin)) return original;
-    const inputs = node.inputs.map((input) => (input === '' ? undefined : compute(input)));
-    const result =
-      node.op === 'Reshape'
-        ? g.reshape(inputs[0]!, [1, ...original.shape.slice(1)])
-        : g.op(node.op, inputs, plainAttributes(node));
-    known.set(wanted, result);
-    return result;
-  };
-  return compute(name);
-}
-
-function reads(g: GraphBuilder, node: Node, origin: string): boolean {
-  return node.inputs.some((name) => {
-    if (name === origin) return true;
-    const producer = name === '' ? undefined : g.producer(g.value(name));
-    return producer !== undefined && reads(g, producer, origin);
-  });
 }
