@@ -200,7 +200,7 @@ function protocolOf({ target, of, controls, seed }: ScoreRunOptions, dataset: Da
       name: 'Controls',
       value:
         controls > 0
-          ? `${CONTROL_MODEL_IN_WORDS}; its first ${controls} test pictures that it classifies right. A measure is fit when the best planted map beats the random one, and that the worst: the 95% interval of the mean difference, image by image, lies above 0`
+          ? `${CONTROL_MODEL_IN_WORDS}; its first ${controls} test pictures that it classifies right. A measure is fit when the best planted map beats the random one, and that the worst: the 95% interval of the mean difference, image by image, lies above 0 (Student’s t), and random signs of the differences reach that mean in at most 2.5% of cases. It is unfit when the order is told to be another, not known otherwise`
           : 'none',
     },
     {

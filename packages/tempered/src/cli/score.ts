@@ -5,6 +5,7 @@ import { EXPLAINED, type Explained } from '../attribution/explained.ts';
 import type { Dataset } from '../data/dataset.ts';
 import type { Split } from '../data/node/load.ts';
 import { UsageError } from '../errors.ts';
+import { checkControls } from '../evaluation/explanations/control.ts';
 import { kindOf, measuresFrom, type NamedMeasure } from '../evaluation/explanations/measures.ts';
 import { checkExplained } from '../evaluation/explanations/score.ts';
 import { loadClassifier } from '../models/node/load.ts';
@@ -79,6 +80,7 @@ export function scoreCommand(): Command {
       await checkFile(options.json);
       // What is wrong with the settings should be said before anything is read.
       checkExplained(of);
+      checkControls(controls);
       const asked = options.metrics === undefined ? undefined : namedOnce('--metrics', measuresFrom(options.metrics));
       namedOnce('--methods', methodsFrom(options.methods, zeros([1])));
       const { runScore } = await import('../audit/score-explanations.ts');
@@ -133,9 +135,10 @@ function linesOf(result: ScoreResult): string[] {
   const { models, methods, measures, rows } = result;
   return [
     ...measures.flatMap((measure) => {
-      const verdict = { true: 'control passed', false: 'UNFIT by its control', undefined: 'no control' }[
-        String(isFit(measure)) as 'true' | 'false' | 'undefined'
-      ];
+      const verdict = {
+        ...{ true: 'control passed', false: 'UNFIT by its control' },
+        ...{ null: 'control without result', undefined: 'no control' },
+      }[String(isFit(measure)) as 'true' | 'false' | 'null' | 'undefined'];
       return [
         `${measure.name}, ${measure.better} is better (${verdict})`,
         ...textTable(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Lead } from '../evaluation/explanations/lead.ts';
 import { renderScoreReport } from './score-report.ts';
 import type { MeasuredScore, ScoredMeasure, ScoreResult } from './score-result.ts';
 import { scoreFindings } from './score-summary.ts';
@@ -8,7 +9,10 @@ const score = (measure: string, value: number, reach = 0.1): MeasuredScore => ({
   ...{ count: 10, undefinedCount: 0 },
 });
 
-const lead = (mean: number) => ({ mean, standardError: 0.1, lower: mean - 0.2, upper: mean + 0.2 });
+const lead = (mean: number): Lead => ({
+  ...{ mean, standardError: 0.1, lower: mean - 0.2, upper: mean + 0.2 },
+  ...{ count: 10, told: mean > 0.2 ? 'better' : 'unknown' },
+});
 
 const measure = (name: string, fit: boolean | undefined, more: Partial<ScoredMeasure> = {}): ScoredMeasure => ({
   ...{ name, summary: `what ${name} is`, better: 'higher', ofTruth: true, acrossModels: true, over: 'mean' },
@@ -81,6 +85,17 @@ describe('findings of scores', () => {
     expect(texts[1]).toBe('Controls: Not put to the test: other.');
   });
 
+  it('say of which the pictures do not tell', () => {
+    const open = RESULT.measures.map((each) =>
+      each.name === 'noise' && each.control ? { ...each, control: { ...each.control, fit: null } } : each,
+    );
+    const result = { ...RESULT, measures: open };
+    expect(scoreFindings(result)[0]!.text).toMatch(/from wrong ones\. Not known of noise: more pictures may tell\.$/);
+    const page = renderScoreReport(result);
+    expect(page).toContain('The control has no result');
+    expect(page).not.toContain('The control failed');
+  });
+
   it('compare models by measures that compare them, where intervals are apart, and not by unfit ones', () => {
     expect(texts[2]).toBe('mass: <robust> scores better than plain by gradient.');
     expect(texts.filter((text) => /^(loss|noise|other): /.test(text))).toEqual([]);
@@ -110,6 +125,15 @@ describe('the report of scores', () => {
     expect(page).toContain('it does not tell a random map from the inverse mask');
     expect(page.match(/<b class="wrong">unfit<\/b>/g)!.length).toBeGreaterThanOrEqual(3);
     expect(page).toContain('[0.700,\u00a00.900]');
+  });
+
+  it('does not claim controls that were not asked for', () => {
+    const measures = RESULT.measures.map(({ control: _, ...each }) => each);
+    const untested = renderScoreReport({ ...RESULT, measures });
+    expect(untested).toContain('The measures themselves were not put to the test');
+    expect(untested).not.toContain('Each measure was put to the test itself');
+    expect(untested).not.toContain('failed their control');
+    expect(scoreFindings({ ...RESULT, measures }).map(({ topic }) => topic)).toEqual(['Controls']);
   });
 
   it('has a figure with a dot for every score', () => {

@@ -41,7 +41,11 @@ function opening(result: ScoreResult): Html {
 <div class="kicker">Tempered score · ${dataset.name}, ${dataset.split} · ${count(dataset.count)} images</div>
 <h1>${titleOf(result)}</h1>
 <p class="lead">${count(methods.length)} ${methods.length === 1 ? 'method' : 'methods'} explained the same ${count(dataset.count)} images of ${dataset.name}, and
-${count(measures.length)} ${measures.length === 1 ? 'measure' : 'measures'} marked the maps. Each measure was put to the test itself, on maps whose quality is known.</p>
+${count(measures.length)} ${measures.length === 1 ? 'measure' : 'measures'} marked the maps.${
+    measures.every(({ control }) => control)
+      ? ' Each measure was put to the test itself, on maps whose quality is known.'
+      : ' The measures themselves were not put to the test.'
+  }</p>
 </header>
 <ul class="findings">${scoreFindings(result).map(({ topic, text }) => html`<li><span class="label">${topic}</span>${text}</li>\n`)}</ul>`;
 }
@@ -54,7 +58,7 @@ const interval = ({ lower, upper }: Estimate): string =>
 const arrow = ({ better }: ScoredMeasure): string => (better === 'higher' ? '↑' : '↓');
 
 const unfitMark = ({ control }: ScoredMeasure): Html | false =>
-  control?.fit === false && html` <b class="wrong">unfit</b>`;
+  control?.fit === false ? html` <b class="wrong">unfit</b>` : control?.fit === null && html` <i>not known</i>`;
 
 /** Rows of a model in the order of the methods. */
 const rowsOf = ({ rows, methods }: ScoreResult, model: string): ScoreRow[] =>
@@ -63,8 +67,11 @@ const rowsOf = ({ rows, methods }: ScoreResult, model: string): ScoreRow[] =>
 function overview(result: ScoreResult, numbering: Numbering): Html {
   const { models, methods, measures } = result;
   return html`<h2>All scores</h2>
-<p>Arrows tell which way is better. Measures marked <b class="wrong">unfit</b> failed their control: their numbers are shown, but say little about the maps.
-How each was measured, and its intervals, stand further down.</p>
+<p>Arrows tell which way is better.${
+    measures.some(({ control }) => control) &&
+    html` Measures marked <b class="wrong">unfit</b> failed their control: their numbers are shown, but say little about the maps. Of those marked
+<i>not known</i> the control could not tell.`
+  } How each was measured, and its intervals, stand further down.</p>
 ${models.map(({ name }) =>
   dataTable({
     number: numbering.table(),
@@ -122,7 +129,8 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 const IN_WORDS: Readonly<Record<ScoredMeasure['over'], string>> = { mean: 'mean', median: 'median', share: 'share' };
 
 function controlOf({ fit, verdict, maps, leads, count: pictures }: Control, numbering: Numbering): Html {
-  return html`<p><b${!fit && html` class="wrong"`}>${fit ? 'The control passed' : 'The control failed'}</b>, ${verdict.replace(/^\w+: /, '')}.</p>
+  const outcome = fit === null ? 'The control has no result' : fit ? 'The control passed' : 'The control failed';
+  return html`<p><b${fit === false && html` class="wrong"`}>${outcome}</b>, ${verdict.replace(/^\w+: /, '')}.</p>
 ${dataTable({
   number: numbering.table(),
   caption: html`The control: maps that should score from best to worst, on ${count(pictures)} pictures of shapes. A lead is how much better a map is

@@ -67,5 +67,5 @@ export interface MeasuredScore extends Estimate {
 export const scoreOf = ({ scores }: ScoreRow, { name }: ScoredMeasure): MeasuredScore | undefined =>
   scores.find(({ measure }) => measure === name);
 
-/** Whether a measure has proved itself: unknown where there was no control. */
-export const isFit = ({ control }: ScoredMeasure): boolean | undefined => control?.fit;
+/** Whether a measure has proved itself: null where its control could not tell, undefined where there was none. */
+export const isFit = ({ control }: ScoredMeasure): boolean | null | undefined => control?.fit;

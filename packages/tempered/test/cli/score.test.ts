@@ -49,6 +49,7 @@ it('prints and writes a table methods × metrics × models, and goes on where it
 it.each([
   [['--methods', 'nothing'], "there is no method 'nothing'"],
   [['--methods', 'gradient,gradient'], "--methods names 'gradient' twice"],
+  [['--controls', '9'], '9 pictures do not show whether a measure is fit: take at least 10, or 0 for no control'],
   [['--of', 'loss'], 'explain the log-probability'],
   [['--metrics', 'deletion:step=2'], "the setting 'step' must be above 0 and at most 1, not '2'"],
   [['--metrics', 'pointing-game', '--out', 'none'], "the measure 'pointing-game' needs to know where the object is"],

@@ -1,11 +1,11 @@
 /** Measures on the control model: those that tell maps apart pass, those that do not say so. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Dataset } from '../../data/dataset.ts';
+import { type Dataset, subset } from '../../data/dataset.ts';
 import { Classifier } from '../../models/classifier.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { naturalAccuracy } from '../accuracy.ts';
-import { controlMeasure } from './control.ts';
+import { checkControls, controlMeasure } from './control.ts';
 import { controlImages, trainControlModel } from './control-model.ts';
 import { measuresFrom } from './measures.ts';
 
@@ -59,10 +59,31 @@ describe('the control of measures', () => {
     for (const lead of leads) expect(lead!.lower).toBeGreaterThan(0);
   });
 
-  it('noise in place of the object is as bad as noise beside it: the measure reports itself unfit', async () => {
+  it('does not know of measures on too few pictures, however clear they look', async () => {
+    const three = subset(dataset, [0, 1, 2]);
+    const [{ measure } = { measure: undefined }] = measuresFrom('relevance-mass');
+    const { fit, verdict } = await controlMeasure(classifier, { dataset: three, measure: measure! });
+    expect(fit).toBeNull();
+    expect(verdict).toMatch(/^not known: so many pictures do not show that it tells the true mask from a random map/);
+  });
+
+  it('asks for 10 pictures, or none', () => {
+    for (const count of [0, 10, 60]) expect(() => checkControls(count)).not.toThrow();
+    expect(() => checkControls(9)).toThrow('9 pictures do not show whether a measure is fit');
+    expect(() => checkControls(1)).toThrow('1 picture does not show');
+  });
+
+  it('noise in place of the object is as bad as noise beside it: so few pictures do not tell', async () => {
     const { fit, verdict, leads } = await controlled('pixel-flipping:step=0.1,fill=uniform');
+    expect(fit).toBeNull();
+    expect(verdict).toMatch(/^not known: /);
+    expect(Math.min(...leads.map((lead) => lead!.lower))).toBeLessThan(0);
+  });
+
+  it.each(['road:order=morf', 'road:order=lerf'])('%s reports itself unfit', async (text) => {
+    const { fit, verdict, leads } = await controlled(text);
     expect(fit).toBe(false);
     expect(verdict).toMatch(/^unfit: it does not tell /);
-    expect(Math.min(...leads.map((lead) => lead!.lower))).toBeLessThan(0);
+    expect(leads.some((lead) => lead!.upper < 0)).toBe(true);
   });
 });

@@ -7,27 +7,28 @@ import { completenessOf } from '../../attribution/explanation.ts';
 import { plainGradient } from '../../attribution/gradient.ts';
 import { integratedGradients } from '../../attribution/integrated-gradients.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import { UsageError } from '../../errors.ts';
 import { defaultBatchSize } from '../../models/batching.ts';
 import type { Classifier } from '../../models/classifier.ts';
 import type { Work } from '../../progress.ts';
 import { createRandom } from '../../random.ts';
-import { estimateMeanOfFew, type MeanEstimate } from '../../statistics.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../../tensor.ts';
 import { allOf } from '../accuracy.ts';
 import { type Estimate, estimate } from './estimate.ts';
+import { type Lead, leadOver } from './lead.ts';
 import type { ControlKind, MeasureTask } from './measure.ts';
 import { type ExplanationMeasure, kindOf } from './measures.ts';
 
 export interface Control {
-  /** Whether the first map scored better than the second, and that better than the third. */
-  readonly fit: boolean;
+  /**
+   * Whether the first map scored better than the second, and that better than the third. False where one scored worse than
+   * the next, or the same on every picture; null where the pictures do not tell.
+   */
+  readonly fit: boolean | null;
   /** From the best map to the worst. */
   readonly maps: readonly { readonly name: string; readonly score: Estimate }[];
-  /**
-   * How much better the first is than the second, and the second than the third: means of the differences image by image,
-   * above 0 when the order is right, with 95% intervals (Student's t). Null where no image has both scores.
-   */
-  readonly leads: readonly (MeanEstimate | null)[];
+  /** Of the first over the second, and the second over the third. Null where fewer than two pictures have both scores. */
+  readonly leads: readonly (Lead | null)[];
   /** Pictures. */
   readonly count: number;
   /** What was found, in a sentence. */
@@ -77,24 +78,39 @@ export async function controlMeasure(
   const planted = await plants[kind.control(measure)](pictures);
   const values: Float64Array[] = [];
   for (const { name: _, ...maps } of planted) values.push(await kind.score({ ...pictures, ...maps }, measure));
-  const sign = kind.better(measure) === 'higher' ? 1 : -1;
-  const leads = [0, 1].map((k) => leadOf(values[k]!, values[k + 1]!, sign));
+  const better = kind.better(measure);
+  const leads = [0, 1].map((k) => leadOver(values[k]!, values[k + 1]!, { better, seed }));
   const maps = planted.map(({ name }, k) => ({ name, score: estimate(values[k]!, kind.over, seed) }));
-  const fit = leads.every((lead) => lead !== null && lead.lower > 0);
   const names = planted.map(({ name }) => name);
-  return { fit, maps, leads, count: labels.length, verdict: verdictOf(names, leads) };
+  return { ...verdictOf(names, leads), maps, leads, count: labels.length };
 }
 
-function leadOf(better: Float64Array, worse: Float64Array, sign: number): MeanEstimate | null {
-  const differences = better.map((value, i) => sign * (value - worse[i]!)).filter((value) => !Number.isNaN(value));
-  return differences.length < 2 ? null : estimateMeanOfFew(differences);
+function verdictOf(
+  names: readonly string[],
+  leads: readonly (Lead | null)[],
+): { fit: boolean | null; verdict: string } {
+  const pairs = (wanted: (lead: Lead | null) => boolean) =>
+    leads.flatMap((lead, k) => (wanted(lead) ? [`${names[k]} from ${names[k + 1]}`] : [])).join(', nor ');
+  const failed = pairs((lead) => lead?.told === 'worse' || lead?.told === 'same');
+  if (failed !== '') return { fit: false, verdict: `unfit: it does not tell ${failed}` };
+  const open = pairs((lead) => lead?.told !== 'better');
+  return open === ''
+    ? { fit: true, verdict: `fit: ${names.join(' before ')}` }
+    : {
+        fit: null,
+        verdict: `not known: so many pictures do not show that it tells ${open.replaceAll(', nor ', ', and ')}`,
+      };
 }
 
-function verdictOf(names: readonly string[], leads: readonly (MeanEstimate | null)[]): string {
-  const failed = leads.flatMap((lead, k) =>
-    lead !== null && lead.lower > 0 ? [] : [`${names[k]} from ${names[k + 1]}`],
-  );
-  return failed.length === 0 ? `fit: ${names.join(' before ')}` : `unfit: it does not tell ${failed.join(', nor ')}`;
+/** Differences that are all the same count from 6 pictures on; below 10 hardly any others do. */
+const FEWEST = 10;
+
+/** Throws a UsageError for too few pictures to test measures on; 0 asks for no test. */
+export function checkControls(count: number): void {
+  if (count > 0 && count < FEWEST)
+    throw new UsageError(
+      `${count} ${count === 1 ? 'picture does' : 'pictures do'} not show whether a measure is fit: take at least ${FEWEST}, or 0 for no control`,
+    );
 }
 
 type Pictures = Omit<MeasureTask, 'attributions' | 'ranking' | 'scale' | 'masks'> & { readonly masks: Tensor };
