@@ -156,18 +156,24 @@ function emptyBands(
 /**
  * The bands that `writeBands` or `writeRandomBands` wrote.
  *
- * @throws DataError when the file was changed
+ * @throws DataError when the file is damaged
  */
 export async function readBands(
-  { run }: Pick<RoarContext, 'run'>,
+  { run, sets }: Pick<RoarContext, 'run' | 'sets'>,
   { model, method, protocol }: { model: string; method: Chooser; protocol: RoarProtocol },
 ): Promise<Record<RoarSplit, Uint8Array>> {
   const path = run.path(bandsFile(method === 'random' ? 'random' : model, method, protocol));
-  const arrays = parseNpz(await readFile(path), path);
-  const bytes = (split: RoarSplit): Uint8Array => {
-    const data: NpyArray['data'] | undefined = arrays.get(split)?.data;
-    if (data instanceof Uint8Array) return data;
-    throw new DataError(`${path} holds no bands of the ${split} images; delete it to compute them again`);
+  const file = await readFile(path);
+  const bytes = (arrays: Map<string, NpyArray>, split: RoarSplit): Uint8Array => {
+    const { data, shape } = arrays.get(split) ?? {};
+    if (data instanceof Uint8Array && shape?.[0] === sets[split].count) return data;
+    throw new DataError(`no bands of the ${split} images`);
   };
-  return { train: bytes('train'), test: bytes('test') };
+  try {
+    const arrays = parseNpz(file, path);
+    return { train: bytes(arrays, 'train'), test: bytes(arrays, 'test') };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DataError(`${path} is damaged (${reason}): delete it to compute them again`, { cause: error });
+  }
 }

@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { pgd } from '../../attacks/pgd.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import { DataError } from '../../errors.ts';
 import { accuracyUnderAttack, naturalAccuracy } from '../../evaluation/accuracy.ts';
 import { createModel } from '../../models/architectures/index.ts';
 import { Classifier } from '../../models/classifier.ts';
 import { readModel, writeModelFile } from '../../models/load.ts';
 import { ROAR_NORMS, type RoarLoss, type RoarModel, type RoarNorm } from '../../report/roar-result.ts';
+import { hashBytes } from '../../runs/hash.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { adversarial, standard, type TrainingMethod } from '../../training/method.ts';
 import { adam } from '../../training/optimizer.ts';
@@ -57,7 +59,11 @@ export function methodOf({ attack }: ModelPlan, { adversarial: how }: RoarConfig
   });
 }
 
-/** Trains one model in file order, or reads it when an earlier start of the run has finished it, and measures it. */
+/**
+ * Trains one model in file order and measures it, or reads what an earlier start of the run found.
+ *
+ * @throws DataError when the file of the model was replaced since
+ */
 export async function trainAndMeasure(
   { run, configuration, sets, signal }: RoarContext,
   plan: ModelPlan,
@@ -66,7 +72,7 @@ export async function trainAndMeasure(
   const { architecture, modelEpochs, evaluation, seed } = configuration;
   const { name, attack, strength } = plan;
   const file = `models/${name}.onnx`;
-  return run.step(
+  const { sha256, ...measured } = await run.step<RoarModel & { sha256?: string }>(
     `model-${name}`,
     async () => {
       const { last } = await train({
@@ -106,6 +112,7 @@ export async function trainAndMeasure(
           trainAccuracy: (await naturalAccuracy(classifier, sets.train, { signal })).accuracy,
           testAccuracy: (await naturalAccuracy(classifier, sets.test, { signal })).accuracy,
           adversarialAccuracy: underAttack!.accuracy,
+          sha256: hashBytes(bytes),
         };
       } finally {
         await classifier.release();
@@ -113,6 +120,10 @@ export async function trainAndMeasure(
     },
     { files: [file] },
   );
+  // Records of earlier versions have none.
+  if (sha256 !== undefined && sha256 !== hashBytes(await readFile(run.path(file))))
+    throw new DataError(`${run.path(file)} is not the model that this run trained: delete it to train it again`);
+  return measured;
 }
 
 /** A trained model, for as long as `work` takes. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -80,6 +80,41 @@ it('goes on where it was stopped, on another number of engines, and ends with th
   expect(await times()).toEqual(before);
   for (const file of ['roar.json', 'report.html', 'tables/accuracies.csv', 'models/linf-xent-1.onnx'])
     expect(Buffer.compare(await readFile(join(cut, file)), await readFile(join(folder, 'whole', file)))).toBe(0);
+});
+
+describe('a finished study that was meddled with', () => {
+  const again = () => runRoarStudy({ runtimes, configuration, folder: join(folder, 'whole'), sets });
+  const file = (...parts: string[]) => join(folder, 'whole', ...parts);
+
+  it('draws a picture again that is gone', async () => {
+    const picture = file('images', 'sample-2-linf-xent-1-map.png');
+    const before = await readFile(picture);
+    await rm(picture);
+    await again();
+    expect(Buffer.compare(await readFile(picture), before)).toBe(0);
+    const { mtimeMs } = await stat(picture);
+    await again();
+    expect((await stat(picture)).mtimeMs).toBe(mtimeMs);
+  });
+
+  it.each([
+    [join('models', 'linf-xent-1.onnx'), join('models', 'standard.onnx'), 'is not the model that this run trained'],
+    [join('bands', 'standard-saliency-repaired.npz'), 'manifest.json', 'delete it to compute them again'],
+  ])('refuses another %s, and makes it again where it is deleted', async (name, other, message) => {
+    // Archives hold the time at which they were written.
+    const content = async () => {
+      const bytes = await readFile(file(name));
+      return name.endsWith('.npz') ? parseNpz(bytes) : bytes;
+    };
+    const before = await content();
+    await copyFile(file(other), file(name));
+    // A record that asks for the bands.
+    await rm(file('steps', 'repaired-roar-standard-saliency-p45-1.json'));
+    await expect(again()).rejects.toThrow(message);
+    await rm(file(name));
+    await again();
+    expect(await content()).toEqual(before);
+  });
 });
 
 describe('what it finds', () => {

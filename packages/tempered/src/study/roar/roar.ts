@@ -85,7 +85,7 @@ export async function runRoarStudy(options: RoarStudyOptions): Promise<{ result:
     (each, runtime) => retrain(context, each, runtime),
     stage('retrain', todo.length),
   );
-  const samples = await run.step('samples', () => makeSamples(context, runtimes[0]!));
+  const samples = await makeSamples(context, runtimes[0]!);
 
   const retrained = todo.map((retraining, i) => ({ retraining, accuracy: accuracies[i]! }));
   const classes = sets.train.classes.length;

@@ -1,10 +1,10 @@
 /** @file Test images occluded by the maps of the standard and the strongest models, for the report. */
 import { type Dataset, subset } from '../../data/dataset.ts';
-import { MODES, replacedIn } from '../../evaluation/roar/bands.ts';
+import { MODES, type Mode, replacedIn } from '../../evaluation/roar/bands.ts';
 import { occluded } from '../../evaluation/roar/occlusion.ts';
 import { renderAttribution, renderImage } from '../../image/render.ts';
 import { ROAR_NORMS, type RoarMethod, type RoarResult, type RoarSample } from '../../report/roar-result.ts';
-import { savePicture } from '../../report/save-picture.ts';
+import { pictureFile, savePicture } from '../../report/save-picture.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { RoarContext } from './context.ts';
 import { attributionsOf, type Chooser, readBands } from './maps.ts';
@@ -12,21 +12,55 @@ import { modelPlans, withModel } from './models.ts';
 
 type Samples = RoarResult['samples'];
 
-/** Draws the first test image of each of a few classes: as it is, its maps, and what is left of it. */
+/**
+ * Draws the first test image of each of a few classes, unless an earlier start of the run has: as it is, its maps, and what is
+ * left of it.
+ */
 export async function makeSamples(
   context: RoarContext & { readonly fill: readonly number[] },
   runtime: Runtime,
 ): Promise<Samples> {
-  const { configuration, sets } = context;
+  const { run, configuration, sets } = context;
   const method = configuration.methods.at(-1)!;
   const protocol = configuration.protocols.at(-1)!;
   if (configuration.sampleCount === 0) return { method, protocol, images: [] };
   const chosen = firstOfClasses(sets.test, configuration.sampleCount);
-  const { images, labels } = sets.test.batch(chosen);
   const rows: { model: string; method: Chooser }[] = [
     ...shownModels(context).map((model) => ({ model, method })),
     ...(protocol === 'repaired' ? [{ model: 'random', method: 'random' as const }] : []),
   ];
+  const files = chosen.flatMap((_, index) => [
+    pictureOf(index),
+    ...rows.flatMap((row) => [
+      ...(row.method === 'random' ? [] : [mapOf(index, row.model)]),
+      ...MODES.flatMap((mode) => shownPercentiles(context).map((p) => viewOf(index, row.model, mode, p))),
+    ]),
+  ]);
+  return run.step('samples', async () => ({ method, protocol, images: await draw(context, runtime, chosen, rows) }), {
+    files: files.map(pictureFile),
+  });
+}
+
+const pictureOf = (index: number): string => `sample-${index + 1}`;
+const mapOf = (index: number, model: string): string => `${pictureOf(index)}-${model}-map`;
+const viewOf = (index: number, model: string, mode: Mode, percentile: number): string =>
+  `${pictureOf(index)}-${model}-${mode}-${percentile}`;
+
+/** A low, a middle and a high one. */
+function shownPercentiles({ configuration: { percentiles } }: RoarContext): number[] {
+  const places = new Set([0, percentiles.length >> 1, percentiles.length - 1]);
+  return [...places].map((at) => percentiles[at]!);
+}
+
+async function draw(
+  context: RoarContext & { readonly fill: readonly number[] },
+  runtime: Runtime,
+  chosen: readonly number[],
+  rows: readonly { model: string; method: Chooser }[],
+): Promise<RoarSample[]> {
+  const { configuration, sets } = context;
+  const protocol = configuration.protocols.at(-1)!;
+  const { images, labels } = sets.test.batch(chosen);
   const drawn: RoarSample['rows'][number][][] = chosen.map(() => []);
   for (const { model, method: chooser } of rows) {
     const maps = chooser === 'random' ? undefined : await mapsOf(context, model, chooser, runtime, chosen);
@@ -37,10 +71,10 @@ export async function makeSamples(
   }
   const samples: RoarSample[] = [];
   for (const [index, label] of labels.entries()) {
-    const image = await savePicture(context.run, `sample-${index + 1}`, renderImage(images, { index }));
+    const image = await savePicture(context.run, pictureOf(index), renderImage(images, { index }));
     samples.push({ label: sets.test.classes[label]!, image, rows: drawn[index]! });
   }
-  return { method, protocol, images: samples };
+  return samples;
 }
 
 /** The standard model and, of the first loss, the strongest of each norm. */
@@ -71,12 +105,12 @@ async function mapsOf(
   const pictures: string[] = [];
   for (const index of chosen.keys()) {
     const { bitmap } = renderAttribution(tensor, { index, kind: 'magnitude' });
-    pictures.push(await savePicture(context.run, `sample-${index + 1}-${model}-map`, bitmap));
+    pictures.push(await savePicture(context.run, mapOf(index, model), bitmap));
   }
   return pictures;
 }
 
-/** By image, what ROAR and KAR leave of it at a low, a middle and a high percentile. */
+/** By image, what ROAR and KAR leave of it. */
 async function occludedViews(
   context: RoarContext & { readonly fill: readonly number[] },
   which: Parameters<typeof readBands>[1],
@@ -90,15 +124,14 @@ async function occludedViews(
   chosen.forEach((number, row) => {
     bands.set(test.subarray(number * size, (number + 1) * size), row * size);
   });
-  const shown = [...new Set([0, percentiles.length >> 1, percentiles.length - 1])];
   const views: RoarSample['rows'][number]['occluded'][number][][] = chosen.map(() => []);
   for (const mode of MODES) {
-    for (const at of shown) {
-      const percentile = percentiles[at]!;
-      const left = occluded(subset(sets.test, chosen), replacedIn(bands, mode, at), fill);
+    for (const percentile of shownPercentiles(context)) {
+      const replaced = replacedIn(bands, mode, percentiles.indexOf(percentile));
+      const left = occluded(subset(sets.test, chosen), replaced, fill);
       const { images } = left.batch([...chosen.keys()]);
       for (const index of chosen.keys()) {
-        const name = `sample-${index + 1}-${which.model}-${mode}-${percentile}`;
+        const name = viewOf(index, which.model, mode, percentile);
         views[index]!.push({ mode, percentile, picture: await savePicture(run, name, renderImage(images, { index })) });
       }
     }
