@@ -7,7 +7,7 @@ export interface Localization {
   readonly relevanceMass: Float64Array;
   /** Share of the image that the mask covers: what a map without any knowledge would score. */
   readonly area: Float64Array;
-  /** 1 where the pixel of largest |attribution| lies inside the mask. */
+  /** 1 where the pixel of largest |attribution|, of equals the first, lies inside the mask; 0 for a map of zeros. */
   readonly pointing: Uint8Array;
 }
 

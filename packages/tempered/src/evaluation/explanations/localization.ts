@@ -1,10 +1,13 @@
-/** @file Whether maps lie on the object, where its true mask is known: of each pixel, the sum of |attribution| over its channels. */
+/**
+ * @file Whether maps lie on the object, where its true mask is known: of each pixel, the sum of |attribution| over its
+ * channels. Equals count as in random order, so that a map of zeros, which tells nothing, scores what chance does.
+ */
 import { checkCount } from '../../attribution/check-count.ts';
 import { UsageError } from '../../errors.ts';
 import { rows } from '../../tensor.ts';
 import { localization } from '../localization.ts';
 import type { MeasureKind, MeasureTask } from './measure.ts';
-import { pixelRelevance } from './ranking.ts';
+import { pixelPlaces, pixelRelevance } from './ranking.ts';
 
 export interface PointingGame {
   readonly name: 'pointing-game';
@@ -28,10 +31,10 @@ export interface TopKIntersection {
   readonly k?: number;
 }
 
-/** Whether the pixel of largest magnitude lies on the object; of equals the first. Zhang et al. 2018, without tolerance. A map of zeros misses. */
+/** Whether the pixel of largest magnitude lies on the object; of equals one at random. Zhang et al. 2018, without tolerance. */
 export const pointingGame = (): PointingGame => ({ name: 'pointing-game' });
 
-/** Share of the magnitude on the object. Arras et al. 2022. A map of zeros has none. */
+/** Share of the magnitude on the object; of a map of zeros, that of a map of any one value: the object's area. Arras et al. 2022. */
 export const relevanceMass = (): RelevanceMass => ({ name: 'relevance-mass' });
 
 /** Share of the K pixels of largest magnitude that lie on the object, where K is how many pixels it has. Arras et al. 2022. */
@@ -100,17 +103,26 @@ export const pointingGameKind: MeasureKind<PointingGame> = {
   ...common,
   over: 'share',
   summary: 'how often the strongest pixel lies on the object',
-  score: async ({ attributions, masks }) => Float64Array.from(localization(attributions, masks!).pointing),
+  score: async (task) => {
+    const { places } = pixelPlaces({ ...task, ranking: 'magnitude' });
+    return Float64Array.from({ length: places.shape[0]! }, (_, n) => {
+      const peak = rows(places, n, n + 1).data.indexOf(0);
+      return Number(rows(task.masks!, n, n + 1).data[peak]! > 0.5);
+    });
+  },
   protocol: () =>
-    'whether the pixel with the largest Σ |attribution| over channels lies on the true mask (Zhang et al. 2018, no tolerance)',
+    'whether the pixel with the largest Σ |attribution| over channels, of equals one at random, lies on the true mask (Zhang et al. 2018, no tolerance)',
 };
 
 export const relevanceMassKind: MeasureKind<RelevanceMass> = {
   ...common,
   summary: 'share of the magnitude on the object',
-  score: async ({ attributions, masks }) =>
-    localization(attributions, masks!).relevanceMass.map((mass) => (Number.isNaN(mass) ? 0 : mass)),
-  protocol: () => 'share of Σ |attribution| inside the true mask (Arras et al. 2022)',
+  score: async ({ attributions, masks }) => {
+    const { relevanceMass: shares, area } = localization(attributions, masks!);
+    return shares.map((share, n) => (Number.isNaN(share) ? area[n]! : share));
+  },
+  protocol: () =>
+    'share of Σ |attribution| inside the true mask, of a map of zeros the area of the mask (Arras et al. 2022)',
 };
 
 export const relevanceRankKind: MeasureKind<RelevanceRank> = {

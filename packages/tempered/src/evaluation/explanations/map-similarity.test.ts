@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { noiseImages } from '../../models/testing/small-models.ts';
 import type { Tensor } from '../../tensor.ts';
-import { mapSimilarity, meanSimilarity } from './map-similarity.ts';
+import { mapSimilarity, meanSimilarity, SIMILARITIES, similarityBy } from './map-similarity.ts';
 
 const maps = (shape: number[], values: number[]): Tensor => ({ shape, data: Float32Array.from(values) });
 const signed = noiseImages(3, [2, 12, 12]);
@@ -43,6 +43,13 @@ describe('two maps', () => {
       expect([...found[name]]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
     expect(meanSimilarity(found).spearman).toBeNull();
     expect(meanSimilarity(found).ssim!.mean).toBeLessThan(0.1);
+  });
+
+  it('are compared one way alone with the same result', () => {
+    const other = noiseImages(3, [2, 12, 12], 4);
+    const all = Object.values(mapSimilarity(signed, other));
+    expect(SIMILARITIES.map((name) => similarityBy(name, signed, other))).toEqual(all);
+    expect(() => similarityBy('ssim', signed, noiseImages(2, [2, 12, 12]))).toThrow(/cannot be compared/);
   });
 
   it('of other than images are compared entry by entry', () => {

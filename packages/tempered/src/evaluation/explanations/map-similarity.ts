@@ -13,14 +13,6 @@ export const SIMILARITIES = ['kendall-tau', 'spearman', 'spearman-absolute', 'to
 
 export type SimilarityName = (typeof SIMILARITIES)[number];
 
-const written: Readonly<Record<SimilarityName, Similarity>> = {
-  'kendall-tau': 'kendallTau',
-  spearman: 'spearman',
-  'spearman-absolute': 'spearmanAbsolute',
-  'top-intersection': 'topIntersection',
-  ssim: 'ssim',
-};
-
 /** In words, for protocols. */
 const WORDS: Readonly<Record<SimilarityName, string>> = {
   'kendall-tau': 'Kendall’s τ-b of the sums over channels',
@@ -32,9 +24,34 @@ const WORDS: Readonly<Record<SimilarityName, string>> = {
 
 export const similarityInWords = (name: SimilarityName): string => WORDS[name];
 
+type Compare = (a: Pixels, b: Pixels, k?: number) => number;
+
+/** Each way for one image. */
+const ways: Readonly<Record<Similarity, Compare>> = {
+  kendallTau: (a, b) => kendallTau(a.values, b.values),
+  spearman: (a, b) => spearman(a.values, b.values),
+  spearmanAbsolute: (a, b) => spearman(a.magnitudes, b.magnitudes),
+  topIntersection: (a, b, k = Math.max(1, Math.round(a.values.length / 10))) =>
+    hasOrder(a) && hasOrder(b) ? topIntersection(a.magnitudes, b.magnitudes, k) : Number.NaN,
+  ssim: (a, b) => ssim(normalised(a), normalised(b), 1),
+};
+
+const written: Readonly<Record<SimilarityName, Similarity>> = {
+  'kendall-tau': 'kendallTau',
+  spearman: 'spearman',
+  'spearman-absolute': 'spearmanAbsolute',
+  'top-intersection': 'topIntersection',
+  ssim: 'ssim',
+};
+
 /** One of the ways of `mapSimilarity`, by its written name; [N]. */
-export const similarityBy = (name: SimilarityName, before: Tensor, after: Tensor): Float64Array =>
-  mapSimilarity(before, after)[written[name]];
+export function similarityBy(name: SimilarityName, before: Tensor, after: Tensor): Float64Array {
+  checkAlike(before, after);
+  const compare = ways[written[name]];
+  return Float64Array.from({ length: before.shape[0] ?? 0 }, (_, i) =>
+    compare(pixelsOf(before, i), pixelsOf(after, i)),
+  );
+}
 
 /** One entry an image; NaN where a map of one value everywhere has no order. */
 export type MapSimilarity = Readonly<Record<Similarity, Float64Array>>;
@@ -63,10 +80,7 @@ export interface MapSimilarityOptions {
  * const { spearman } = mapSimilarity(clean.attributions, attacked.attributions);
  */
 export function mapSimilarity(before: Tensor, after: Tensor, { k }: MapSimilarityOptions = {}): MapSimilarity {
-  if (before.shape.join() !== after.shape.join())
-    throw new UsageError(
-      `attributions of shape [${before.shape.join(', ')}] cannot be compared with those of shape [${after.shape.join(', ')}]`,
-    );
+  checkAlike(before, after);
   const count = before.shape[0] ?? 0;
   const result = {
     kendallTau: new Float64Array(count),
@@ -77,15 +91,16 @@ export function mapSimilarity(before: Tensor, after: Tensor, { k }: MapSimilarit
   };
   for (let i = 0; i < count; i++) {
     const [a, b] = [pixelsOf(before, i), pixelsOf(after, i)];
-    const largest = k ?? Math.max(1, Math.round(a.values.length / 10));
-    result.kendallTau[i] = kendallTau(a.values, b.values);
-    result.spearman[i] = spearman(a.values, b.values);
-    result.spearmanAbsolute[i] = spearman(a.magnitudes, b.magnitudes);
-    const ordered = !Number.isNaN(result.spearmanAbsolute[i]!);
-    result.topIntersection[i] = ordered ? topIntersection(a.magnitudes, b.magnitudes, largest) : Number.NaN;
-    result.ssim[i] = ssim(normalised(a), normalised(b), 1);
+    for (const [name, compare] of Object.entries(ways) as [Similarity, Compare][]) result[name][i] = compare(a, b, k);
   }
   return result;
+}
+
+function checkAlike(before: Tensor, after: Tensor): void {
+  if (before.shape.join() !== after.shape.join())
+    throw new UsageError(
+      `attributions of shape [${before.shape.join(', ')}] cannot be compared with those of shape [${after.shape.join(', ')}]`,
+    );
 }
 
 /** Means of some of the images, with the intervals of the normal approximation. */
@@ -102,6 +117,9 @@ export function meanSimilarity(
     ssim: mean('ssim'),
   };
 }
+
+/** A map of one value everywhere has none. */
+const hasOrder = ({ magnitudes }: Pixels): boolean => magnitudes.some((value) => value !== magnitudes[0]);
 
 interface Pixels {
   readonly width: number;

@@ -5,12 +5,28 @@ import { estimateMean } from '../../statistics.ts';
 import type { Tensor } from '../../tensor.ts';
 import { entropy, giniIndex, sparseness } from './concentration.ts';
 import { estimate } from './estimate.ts';
-import { pointingGame, relevanceRank, rocArea, shareOfLargest, topKIntersection } from './localization.ts';
+import {
+  localizationAuc,
+  pointingGame,
+  relevanceMass,
+  relevanceRank,
+  rocArea,
+  shareOfLargest,
+  topKIntersection,
+} from './localization.ts';
 import type { MeasureTask } from './measure.ts';
 import { type ExplanationMeasure, kindOf } from './measures.ts';
 
 const scores = async (measure: ExplanationMeasure, attributions: Tensor, masks?: Tensor) => [
-  ...(await kindOf(measure).score({ attributions, masks } as MeasureTask, measure)),
+  ...(await kindOf(measure).score(
+    {
+      attributions,
+      masks,
+      seed: 0,
+      imageNumbers: Array.from({ length: attributions.shape[0]! }, (_, n) => n),
+    } as MeasureTask,
+    measure,
+  )),
 ];
 
 describe('sparseness and complexity', () => {
@@ -68,7 +84,21 @@ describe('localisation', () => {
   const masks = { shape: [2, 1, 1, 4], data: Float32Array.of(1, 1, 0, 0, 0, 0, 0, 0) };
   const attributions = { shape: [2, 1, 1, 4], data: Float32Array.of(-5, 0, 4, 1, 0, 0, 0, 0) };
 
-  it('goes by magnitude; an empty mask has no rank, and a map of zeros no hit', async () => {
+  it('of a map of zeros is what chance has, by every measure', async () => {
+    const count = 2000;
+    const zeros = { shape: [count, 1, 1, 4], data: new Float32Array(count * 4) };
+    const masks = { shape: zeros.shape, data: Float32Array.from(zeros.data, (_, i) => Number(i % 4 === 0)) };
+    const mean = async (measure: ExplanationMeasure) =>
+      (await scores(measure, zeros, masks)).reduce((a, b) => a + b, 0) / count;
+    // Four standard errors of a proportion.
+    expect(Math.abs((await mean(pointingGame())) - 0.25)).toBeLessThan(4 * Math.sqrt((0.25 * 0.75) / count));
+    expect(await mean(relevanceMass())).toBe(0.25);
+    expect(await mean(relevanceRank())).toBe(0.25);
+    expect(await mean(topKIntersection({ k: 2 }))).toBe(0.25);
+    expect(await mean(localizationAuc())).toBe(0.5);
+  });
+
+  it('goes by magnitude; an empty mask has no rank', async () => {
     expect(await scores(pointingGame(), attributions, masks)).toEqual([1, 0]);
     expect(await scores(relevanceRank(), attributions, masks)).toEqual([0.5, Number.NaN]);
     expect(await scores(topKIntersection({ k: 1 }), attributions, masks)).toEqual([1, 0]);
