@@ -125,7 +125,26 @@ function noteOrigin(earlier: Manifest, { versions, device }: ManifestStart, at: 
   return { ...earlier, resumedElsewhere: [...(earlier.resumedElsewhere ?? []), { at, versions, device }] };
 }
 
-const show = (value: Difference['before']): string => (value === undefined ? 'not set' : JSON.stringify(value));
+const LONGEST = 80;
+
+/** A value in a sentence: cut where it would fill the screen. */
+function show(value: Difference['before']): string {
+  if (value === undefined) return 'not set';
+  const text = JSON.stringify(value);
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text;
+}
+
+/** Of long lists, the first entry that differs, counted from 1: the whole lists would hide it. */
+function innermost(difference: Difference): Difference {
+  const { setting, before, now } = difference;
+  if (!Array.isArray(before) || !Array.isArray(now)) return difference;
+  if ([before, now].every((list) => JSON.stringify(list).length <= LONGEST)) return difference;
+  for (let k = 0; k < Math.max(before.length, now.length); k++) {
+    const [inner] = differences(before[k], now[k], `${setting}.${k + 1}`);
+    if (inner) return innermost(inner);
+  }
+  return difference;
+}
 
 function refuseOtherRun(earlier: Manifest, now: ManifestStart, folder: string): void {
   const compared = ({ command, configuration, seeds, dataHashes }: ManifestStart) => ({
@@ -134,8 +153,9 @@ function refuseOtherRun(earlier: Manifest, now: ManifestStart, folder: string): 
     seeds,
     dataHashes,
   });
-  const [first, ...more] = differences(compared(earlier), compared(now));
-  if (!first) return;
+  const [difference, ...more] = differences(compared(earlier), compared(now));
+  if (!difference) return;
+  const first = innermost(difference);
   const others = more.length > 0 ? ` (and ${more.length} more)` : '';
   throw new UsageError(
     `The folder ${folder} holds a run with other settings: ${first.setting} was ${show(first.before)}, ` +

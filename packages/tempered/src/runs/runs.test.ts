@@ -142,6 +142,19 @@ describe('openRun', () => {
     );
   });
 
+  it('names the entry of a long list that differs, and cuts long values', async () => {
+    const long = (word: string) => ({ name: word, settings: 'of many words '.repeat(9) });
+    const of = (...entries: readonly object[]) => ({
+      ...manifest,
+      configuration: JSON.parse(JSON.stringify({ metrics: entries })),
+    });
+    await (await openRun(folder, { manifest: of(long('road'), long('deletion')) })).appendMetric({ epoch: 1 });
+    const other = openRun(folder, { manifest: of(long('road'), long('insertion')) });
+    await expect(other).rejects.toThrow('metrics.2.name was "deletion", now "insertion". Choose another --out.');
+    const fewer = openRun(folder, { manifest: of(long('road')) });
+    await expect(fewer).rejects.toThrow(/metrics\.2 was \{"name":"deletion".{57,63} …, now not set\./);
+  });
+
   it('replaces a run that stopped before its first result', async () => {
     await openRun(folder, { manifest: { ...manifest, seeds: { all: 2 } } });
     const run = await openRun(folder, { manifest });
