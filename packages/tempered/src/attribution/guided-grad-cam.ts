@@ -1,6 +1,6 @@
 import { gradient } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
-import { finished, weighed, weighedLayer } from './cam/activation-map.ts';
+import { finished, slopesAt, weighed, weighedLayer } from './cam/activation-map.ts';
 import { gradCamWeights } from './cam/grad-cam.ts';
 import type { Resizing } from './cam/resizing.ts';
 import { explained } from './explained.ts';
@@ -34,9 +34,9 @@ export function guidedGradCamPass({ name, resize }: GuidedGradCam, task: Task): 
       const applied = model(x);
       const activations = applied.value(layer);
       const output = explained(g, applied, target, of);
-      const [slopes] = gradient(g, { of: output, wrt: [activations] });
+      const slopes = slopesAt(g, output, activations, layer);
       const [guided] = gradient(g, { of: output, wrt: [x], rules: rectifierRules(g, 'guided') });
-      const map = weighed(gradCamWeights)(g, activations, slopes!);
+      const map = weighed(gradCamWeights)(g, activations, slopes);
       return { attributions: g.mul(guided!, finished(g, map, task.classifier.inputShape, options)), output };
     },
   };

@@ -1,8 +1,10 @@
 /** @file Maps made of a layer's activations and of the gradient by them, in one pass: Grad-CAM and its kin. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import { UsageError } from '../../errors.ts';
 import { explained } from '../explained.ts';
 import type { Task } from '../explanation.ts';
 import type { OnePass } from '../one-pass.ts';
+import { parseUnit } from '../unit.ts';
 import { lastFeatureMap } from './default-layer.ts';
 import { type Resizing, resized } from './resizing.ts';
 
@@ -40,8 +42,28 @@ export function finished(
   return resized(g, relu ? g.relu(map) : map, inputShape, resize);
 }
 
-/** The layer whose activations are weighed: the task's, or the last feature map. */
-export const weighedLayer = ({ layer, classifier }: Task): string => layer ?? lastFeatureMap(classifier.description);
+/** The layer whose activations are weighed: the task's, or the last feature map that what is explained is computed from. */
+export function weighedLayer({ layer, classifier, of }: Task): string {
+  if (layer !== undefined) return layer;
+  const isUnit = typeof of === 'object' && 'unit' in of;
+  return lastFeatureMap(classifier.description, isUnit ? parseUnit(of.unit).layer : undefined);
+}
+
+/**
+ * The gradient of what is explained by the activations of a layer.
+ *
+ * @throws UsageError where it is not computed from the layer, whose map would be empty
+ */
+export function slopesAt(g: GraphBuilder, output: Value, activations: Value, layer: string): Value {
+  const below = new Set([activations.name]);
+  for (const { inputs, outputs } of g.graph.nodes)
+    if (inputs.some((name) => below.has(name))) for (const name of outputs) below.add(name);
+  if (!below.has(output.name))
+    throw new UsageError(
+      `what is explained is not computed from the layer '${layer}', which can have no map of it: name a layer before it`,
+    );
+  return gradient(g, { of: output, wrt: [activations] })[0]!;
+}
 
 /** A method that is a formula of activations and gradients at one layer. */
 export function mapPass(name: string, formula: MapFormula, options: Required<MapOptions>, task: Task): OnePass {
@@ -55,8 +77,8 @@ export function mapPass(name: string, formula: MapFormula, options: Required<Map
       const applied = model(x);
       const activations = applied.value(layer);
       const output = explained(g, applied, target, of);
-      const [slopes] = gradient(g, { of: output, wrt: [activations] });
-      return { attributions: finished(g, formula(g, activations, slopes!), inputShape, options), output };
+      const slopes = slopesAt(g, output, activations, layer);
+      return { attributions: finished(g, formula(g, activations, slopes), inputShape, options), output };
     },
   };
 }

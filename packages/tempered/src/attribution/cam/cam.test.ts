@@ -15,6 +15,7 @@ import { classActivationHead } from '../../objectives/class-activation-map.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { rows, type Tensor } from '../../tensor.ts';
+import { activation } from '../activation.ts';
 import { type AttributeOptions, type AttributionMethod, attribute } from '../attribute.ts';
 import { gradientTimesInput, plainGradient } from '../gradient.ts';
 import { guidedBackprop } from '../guided-backprop.ts';
@@ -411,6 +412,53 @@ describe('the default layer', () => {
   ] as const)('of our %s', (architecture, inputShape, expected) => {
     expect(lastFeatureMap(createModel({ architecture, inputShape, classes: CLASSES }))).toBe(expected);
   });
+});
+
+describe('a unit inside the network', () => {
+  /** Two feature maps, a dense layer from the first of them, and the logits from the second. */
+  const model = modelOf(SHAPE, 3, (g, x) => {
+    const early = g.rename(g.relu(convolution(g, x)), 'early');
+    const hidden = g.matmul(g.op('Flatten', [early], { axis: 1 }), parameter(g, 'hidden weights', [72, 4], 0.3));
+    const aside = g.rename(g.relu(hidden), 'aside');
+    const kernel = parameter(g, 'kernel', [2, 2, 3, 3]);
+    const late = g.rename(g.relu(g.op('Conv', [early, kernel], { kernel_shape: [3, 3] })), 'late');
+    const pooled = g.reduceMean(late, [2, 3]);
+    const top = g.concat([pooled, aside], 1);
+    return g.rename(g.matmul(top, parameter(g, 'head', [6, 3])), 'logits');
+  });
+
+  it('is explained at the last feature map that it is computed from', async () => {
+    const classifier = new Classifier(model, runtime);
+    const explain = (of: AttributeOptions['of'], layer?: string) =>
+      attribute(classifier, { images, method: gradCam(signed), of, ...(layer !== undefined && { layer }) });
+    expect((await explain('logit')).layer).toBe('late');
+    const dense = await explain({ unit: 'aside:1' });
+    expect(dense.layer).toBe('early');
+    expect(sizeOfLargest(dense.attributions.data)).toBeGreaterThan(0);
+    // A channel of a feature map is its own map, over the number of positions.
+    const channel = await explain({ unit: 'late:1' });
+    expect(channel.layer).toBe('late');
+    const values = (await attribute(classifier, { images, method: activation(), layer: 'late' })).attributions;
+    const area = 16;
+    const expected = [0, 1, 2].flatMap((n) =>
+      Array.from(values.data.subarray((2 * n + 1) * area, (2 * n + 2) * area), (value) => value / area),
+    );
+    expect(furthest(channel.attributions.data, expected)).toBeLessThan(1e-6);
+    await classifier.release();
+  });
+
+  it.each([gradCam(), gradCamPlusPlus(), layerCam(), guidedGradCam()])(
+    '$name refuses a layer that the unit is not computed from',
+    async (method) => {
+      const classifier = new Classifier(model, runtime);
+      for (const unit of ['aside:1', 'early:0']) {
+        const attempt = attribute(classifier, { images, method, of: { unit }, layer: 'late' });
+        await expect(attempt).rejects.toThrow(UsageError);
+        await expect(attempt).rejects.toThrow(/^what is explained is not computed from the layer 'late'/);
+      }
+      await classifier.release();
+    },
+  );
 });
 
 const FIXTURES = '../shared/fixtures/pytorch-gradients';

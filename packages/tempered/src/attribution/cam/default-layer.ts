@@ -5,30 +5,35 @@ import { fixedBatch } from '../../models/batching.ts';
 import type { ModelDescription } from '../../models/classifier.ts';
 
 /** Looking a model through takes as long as compiling it begins with; its answer never changes. */
-const known = new WeakMap<ModelDescription, string>();
+const known = new WeakMap<ModelDescription, Map<string, string>>();
 
 /**
  * The last feature map [N, C, H, W] before the head takes its space away, by pooling over all of it, by flattening it,
  * or by a convolution or pooling to one position: what the nodes that do so read. Of several, the last in the file; where
  * branches of one map end at once, that map.
  *
+ * @param explained the value of the file that is explained: the logits, or the layer of a unit, which may be a feature
+ * map itself
  * @returns its name in the ONNX file
  * @throws UsageError for a network without one: of dense layers alone, or of tokens
  */
-export function lastFeatureMap(model: ModelDescription): string {
-  const found = known.get(model) ?? findFeatureMap(model);
-  known.set(model, found);
+export function lastFeatureMap(model: ModelDescription, explained = model.logits): string {
+  const ofModel = known.get(model) ?? new Map<string, string>();
+  const found = ofModel.get(explained) ?? findFeatureMap(model, explained);
+  known.set(model, ofModel.set(explained, found));
   return found;
 }
 
-function findFeatureMap(model: ModelDescription): string {
+function findFeatureMap(model: ModelDescription, explained: string): string {
   const shape = [fixedBatch(model) ?? 1, ...model.inputShape];
   const g = new GraphBuilder(copyGraph(specialize(model.graph, { [model.input]: shape })));
   const dependent = valuesFrom(g, ({ inputs }) => inputs.includes(model.input));
   const convolved = valuesFrom(g, ({ op }) => op === 'Conv' || op === 'ConvTranspose');
+  const own = g.value(explained);
+  if (convolved.has(explained) && own.shape.length === 4 && hasSpace(own) && isChannelsFirst(g, own)) return explained;
   const found = new Set<string>();
-  const seen = new Set([model.logits]);
-  const waiting = [model.logits];
+  const seen = new Set([explained]);
+  const waiting = [explained];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
     const value = g.value(at);
     const node = g.producer(value);
@@ -48,7 +53,7 @@ function findFeatureMap(model: ModelDescription): string {
   );
   if (layer === undefined)
     throw new UsageError(
-      `'${model.name}' has no last feature map [N, channels, height, width] that its scores are computed from, as convolutional networks have: name the layer whose channels are to be weighed`,
+      `'${model.name}' has no last feature map [N, channels, height, width] that ${explained === model.logits ? 'its scores are' : `'${explained}' is`} computed from, as convolutional networks have: name the layer whose channels are to be weighed`,
     );
   return layer;
 }
