@@ -41,6 +41,8 @@ export interface Explanation {
   /** What is explained, at each image's baseline, for methods that have one, [N]. */
   readonly baseOutput?: Float32Array;
   readonly certificate?: Certificate;
+  /** Where each element shows the number of its whole feature: how many elements that feature has, of the attributions' shape. */
+  readonly featureSizes?: Tensor;
   /** The layer that the method looked at, where it chose one itself. */
   readonly layer?: string;
 }

@@ -4,7 +4,7 @@ import { concatRows, rows, type Tensor } from '../../tensor.ts';
 import { layerValues, valuesAt } from '../at-images.ts';
 import { type Certificate, type Completeness, completenessOf, type Explanation, type Task } from '../explanation.ts';
 import { taskRows } from '../task-rows.ts';
-import { type FeatureBaseline, type Features, featureMeans, resolveFeatures } from './features.ts';
+import { type FeatureBaseline, type FeatureMap, type Features, featureMeans, resolveFeatures } from './features.ts';
 import { type Game, withGame } from './game.ts';
 import { baselinesByImage } from './image-baselines.ts';
 import type { Masked } from './masked.ts';
@@ -47,6 +47,7 @@ export async function explainByFeatures(
   const baseOutput = new Float32Array(count);
   const baselines = baselinesByImage(task, baseline === undefined || baseline === 'feature-mean' ? 'black' : baseline);
   const parts: Tensor[] = [];
+  const sizes: Tensor[] = [];
   const completeness: Completeness[] = [];
   const standardError: number[] = [];
   const fit: number[] = [];
@@ -62,7 +63,12 @@ export async function explainByFeatures(
       return solve(game, createRandom(seed, name, imageNumbers[i]!));
     });
     const values: Tensor = { shape: [1, map.count], data: Float32Array.from(solution.values) };
-    parts.push({ shape: [1, ...map.shape], data: Float32Array.from(map.of, (feature) => values.data[feature]!) });
+    const atElements = (numbers: ArrayLike<number>): Tensor => ({
+      shape: [1, ...map.shape],
+      data: Float32Array.from(map.of, (feature) => numbers[feature]!),
+    });
+    parts.push(atElements(values.data));
+    sizes.push(atElements(sizesOf(map)));
     if (complete) completeness.push(...completenessOf(values, [output[i]! - baseOutput[i]!]));
     if (solution.standardErrors) standardError.push(relativeStandardError(solution.standardErrors, values.data));
     if (solution.fit !== undefined) fit.push(solution.fit);
@@ -75,10 +81,17 @@ export async function explainByFeatures(
   };
   return {
     attributions: concatRows(parts),
+    featureSizes: concatRows(sizes),
     output,
     baseOutput,
     ...(Object.keys(certificate).length > 0 && { certificate }),
   };
+}
+
+function sizesOf({ count, of }: FeatureMap): Float64Array {
+  const sizes = new Float64Array(count);
+  for (const feature of of) sizes[feature]! += 1;
+  return sizes;
 }
 
 /** What features are cut out of: the image, or what the layer makes of the image and of its baselines. */

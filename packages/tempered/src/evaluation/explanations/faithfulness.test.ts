@@ -4,6 +4,7 @@ import { attribute } from '../../attribution/attribute.ts';
 import { completenessOf } from '../../attribution/explanation.ts';
 import { gradientTimesInput, plainGradient } from '../../attribution/gradient.ts';
 import { exactShapley } from '../../attribution/perturbation/exact-shapley.ts';
+import { featureAblation } from '../../attribution/perturbation/feature-ablation.ts';
 import { kernelShap } from '../../attribution/perturbation/kernel-shap.ts';
 import { shapleySampling } from '../../attribution/perturbation/shapley-sampling.ts';
 import { Classifier } from '../../models/classifier.ts';
@@ -82,6 +83,31 @@ describe('infidelity on a linear model', () => {
     };
     const measure = infidelity({ samples: 20, scaling: 'none' });
     for (const found of await score(measure, summed, { scale: 'global' })) expect(found).toBeCloseTo(0, 8);
+  });
+
+  it('takes the share of a feature for the pixels of it, in equal parts', async () => {
+    // Features of 3, 12 and 17 pixels; on a model of one slope each pixel of a grey image has the same share.
+    const shape = [1, 8, 4];
+    const uniform = new Classifier(
+      affineModel(
+        shape,
+        [0.7, 0].map((slope) => Array<number>(SIZE).fill(slope)),
+      ),
+      runtime,
+    );
+    const grey = { shape: [2, ...shape], data: new Float32Array(2 * SIZE).fill(0.5) };
+    const mask = { shape: [8, 4], data: Array.from({ length: SIZE }, (_, p) => (p < 3 ? 0 : p < 15 ? 1 : 2)) };
+    const measure = infidelity({ samples: 20, scaling: 'none' });
+    for (const method of [
+      exactShapley({ features: mask }),
+      featureAblation({ features: mask }),
+      kernelShap({ features: mask }),
+    ]) {
+      const { attributions, featureSizes } = await attribute(uniform, { images: grey, method, target: 0 });
+      expect(featureSizes!.data.slice(2, 4)).toEqual(Float32Array.of(3, 12));
+      const task = taskOf(uniform, grey, attributions, { scale: 'global', featureSizes });
+      for (const found of await kindOf(measure).score(task, measure)) expect(found).toBeCloseTo(0, 6);
+    }
   });
 
   it('is the definition, on pairs that are given', () => {

@@ -49,7 +49,8 @@ export interface InfidelityOptions {
 /**
  * E[(Iᵀ Φ − (f(x) − f(x − I)))²] over random perturbations I (Yeh et al. 2019, definition 2.1), on slopes Φ; low for a good
  * map. Shares of the output, such as integrated gradients, are divided by the input first, as the authors do. Squares lie
- * anywhere inside the image, sides from 1 pixel to 10/28 of the shorter side, and turn black: I = x there.
+ * anywhere inside the image, sides from 1 pixel to 10/28 of the shorter side, and turn black: I = x there. Shares are taken
+ * as those of the way from black, whatever baseline a method has; that of a feature belongs to its pixels in equal parts.
  */
 export function infidelity({
   perturbation = 'square',
@@ -115,6 +116,12 @@ export async function foretold(
     happened: shaped(results.after!.data.map((after, row) => value!.data[Math.floor(row / samples)]! - after)),
   };
 }
+
+/** The share of a feature, in equal parts to its elements. */
+const perElement = ({ attributions: { shape, data }, featureSizes }: MeasureTask): Tensor => ({
+  shape,
+  data: featureSizes ? data.map((value, i) => value / featureSizes.data[i]!) : data,
+});
 
 /** A map without channels holds the share of the whole pixel, which changes by the mean over its channels. */
 const forMap = (g: GraphBuilder, share: Value, map: Value): Value =>
@@ -194,7 +201,10 @@ const SCALING_IN_WORDS: Readonly<Record<Scaling, string>> = {
 
 export const infidelityKind: MeasureKind<Infidelity> = {
   summary: 'how far what a map foretells of perturbations is from what they do',
-  score: async (task, measure) => infidelities(await foretold(task, measure, perturbing(task, measure)), measure),
+  score: async (task, measure) => {
+    const each = { ...task, attributions: perElement(task) };
+    return infidelities(await foretold(each, measure, perturbing(task, measure)), measure);
+  },
   better: () => 'lower',
   over: 'mean',
   needs: [],
@@ -202,5 +212,5 @@ export const infidelityKind: MeasureKind<Infidelity> = {
   // A mask says nothing of the direction in which noise pushes.
   control: ({ perturbation }) => (perturbation === 'square' ? 'shares' : 'slope'),
   protocol: ({ perturbation, samples, sigma, scaling, relative, of }) =>
-    `E[(Iᵀ Φ − (f(x) − f(x − I)))²]${relative ? ' / E[(f(x) − f(x − I))²]' : ''} over ${samples} ${perturbation === 'square' ? 'squares turned black, sides up to 10/28 of the image' : `draws of normal noise, σ ${sigma}`}; f is the ${of} of the class, ${SCALING_IN_WORDS[scaling]} (Yeh et al. 2019)`,
+    `E[(Iᵀ Φ − (f(x) − f(x − I)))²]${relative ? ' / E[(f(x) − f(x − I))²]' : ''} over ${samples} ${perturbation === 'square' ? 'squares turned black, sides up to 10/28 of the image' : `draws of normal noise, σ ${sigma}`}; f is the ${of} of the class, ${SCALING_IN_WORDS[scaling]}; shares of the output are taken as those of the way from black, whatever the method's baseline, and that of a feature belongs to its pixels in equal parts (Yeh et al. 2019)`,
 };

@@ -14,6 +14,8 @@ export interface MeasureTask extends Work, MapReading {
   readonly targets: Int32Array;
   /** [N, C, H, W], or [N, 1, H, W] for methods whose maps have no channels. */
   readonly attributions: Tensor;
+  /** How many pixels have the number of each pixel's feature, of the attributions' shape, where they show that of a whole feature. */
+  readonly featureSizes?: Tensor;
   /** Where the object is, [N, 1, H, W] of 0 and 1. */
   readonly masks?: Tensor;
   /** What the method's attributions add up to, and what they should. */

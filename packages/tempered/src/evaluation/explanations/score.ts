@@ -144,7 +144,7 @@ async function scoreBlock(
     ...(target === 'label' && { target: block.labels }),
   });
   const seconds = (performance.now() - started) / 1000;
-  const { targets, cost, certificate } = explanation;
+  const { targets, cost, certificate, featureSizes } = explanation;
   const completeness = certificate?.completeness;
   const values: Record<string, Float64Array> = {};
   for (const { text, measure } of measures) {
@@ -154,7 +154,7 @@ async function scoreBlock(
     values[text] = await score(
       {
         ...{ classifier, images, targets, completeness, seed, imageNumbers, batchSize, signal, onProgress },
-        ...{ ranking: method.ranking, scale: method.scale },
+        ...{ ranking: method.ranking, scale: method.scale, featureSizes },
         attributions: pictures(explanation.attributions, images, method),
         masks: needs.includes('masks') ? dataset.masks!(imageNumbers) : undefined,
         explain: async (others, on = classifier) => {
