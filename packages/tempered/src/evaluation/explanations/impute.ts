@@ -4,8 +4,8 @@
  */
 import { decompose, emptyGraph, GraphBuilder, type Value, writeModel } from 'onnx-grad';
 import { UsageError } from '../../errors.ts';
-import { feed, floats } from '../../models/batching.ts';
-import type { ResidentTensor, Runtime } from '../../runtime/runtime.ts';
+import { feed, floats, padRows } from '../../models/batching.ts';
+import type { Program, ResidentTensor, Runtime } from '../../runtime/runtime.ts';
 import { rows, type Tensor, zeros } from '../../tensor.ts';
 
 /** Weights of the eight neighbours: 1/6 beside and above, 1/12 across. */
@@ -17,56 +17,78 @@ const UNROLLED = 16;
 /** A plane counts as solved when its residual has fallen to this share: its error is then below that of rounding to 8 bits. */
 const TOLERANCE = 1e-5;
 
-/**
- * Images whose removed pixels are the weighted mean of their neighbours, removed ones among them; at the border, of those
- * that there are. Without the noise.
- *
- * @param images [N, C, H, W]
- * @param removed [N, 1, H, W] of 0 and 1
- * @throws UsageError for an image of which nothing is left
- */
-export async function imputeLinear(
-  runtime: Runtime,
-  images: Tensor,
-  removed: Tensor,
-  { batchSize = 50, signal }: { batchSize?: number; signal?: AbortSignal } = {},
-): Promise<Tensor> {
-  const [count = 0, ...shape] = images.shape;
-  const area = removed.data.length / count;
-  for (let i = 0; i < count; i++)
-    if (removed.data.subarray(i * area, (i + 1) * area).every((one) => one === 1))
-      throw new UsageError(`nothing is left of image ${i} to impute its pixels from`);
-  const result = zeros(images.shape);
-  const size = images.data.length / count;
-  for (let start = 0; start < count; start += batchSize) {
-    const used = Math.min(batchSize, count - start);
-    const [x, m] = [rows(images, start, start + used), rows(removed, start, start + used)];
-    result.data.set(await solve(runtime, x, m, shape, signal), start * size);
-  }
-  return result;
+/** The two programs of one batch size, for as long as they are needed. */
+export interface Imputer {
+  /**
+   * Images whose removed pixels are the weighted mean of their neighbours, removed ones among them; at the border, of those
+   * that there are. Without the noise.
+   *
+   * @param images [N, C, H, W]
+   * @param removed [N, 1, H, W] of 0 and 1
+   * @throws UsageError for an image of which nothing is left
+   */
+  impute(images: Tensor, removed: Tensor, signal?: AbortSignal): Promise<Tensor>;
+  release(): void;
 }
 
-async function solve(
-  runtime: Runtime,
-  images: Tensor,
-  removed: Tensor,
-  shape: readonly number[],
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  const batch = images.shape[0]!;
+/**
+ * Compiles linear imputation for images of a shape; release it after use.
+ *
+ * @param shape [C, H, W]
+ * @param batch images in one run
+ */
+export async function linearImputer(runtime: Runtime, shape: readonly number[], batch: number): Promise<Imputer> {
   const compile = (write: (g: GraphBuilder) => void, label: string) => {
     const g = new GraphBuilder(emptyGraph(label));
     write(g);
     return runtime.compile(writeModel(decompose(g.graph)), { label });
   };
   const begin = await compile((g) => writeStart(g, batch, shape), 'imputation, start');
-  const go = await compile((g) => writeIterations(g, batch, shape), 'imputation');
+  const go = await compile((g) => writeIterations(g, batch, shape), 'imputation').catch((error) => {
+    begin.release();
+    throw error;
+  });
+  const programs = { begin, go };
+  return {
+    async impute(images, removed, signal) {
+      checkSomethingLeft(removed);
+      const count = images.shape[0]!;
+      const result = zeros(images.shape);
+      const size = images.data.length / count;
+      for (let start = 0; start < count; start += batch) {
+        const end = Math.min(start + batch, count);
+        const [x, m] = [images, removed].map((tensor) => padRows(tensor, { start, end }, batch)) as [Tensor, Tensor];
+        const solved = await solve(programs, x, m, signal);
+        result.data.set(solved.subarray(0, (end - start) * size), start * size);
+      }
+      return result;
+    },
+    release() {
+      begin.release();
+      go.release();
+    },
+  };
+}
+
+function checkSomethingLeft(removed: Tensor): void {
+  const count = removed.shape[0]!;
+  for (let i = 0; i < count; i++)
+    if (rows(removed, i, i + 1).data.every((one) => one === 1))
+      throw new UsageError(`nothing is left of image ${i} to impute its pixels from`);
+}
+
+async function solve(
+  { begin, go }: { readonly begin: Program; readonly go: Program },
+  images: Tensor,
+  removed: Tensor,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
   const fixed = { removed: feed(removed) };
   const names = Object.keys(STATE);
   let { kept: state, fetched } = await begin.run({ ...fixed, images: feed(images) }, { fetch: ['left'], keep: names });
   try {
     // Conjugate gradients end after as many iterations as there are unknowns; rounding may keep the last digits away.
-    const most = shape.slice(1).reduce((a, b) => a * b, 1);
+    const most = images.shape.slice(2).reduce((a, b) => a * b, 1);
     for (let done = 0; floats(fetched.left!)[0]! > 0 && done < most; done += UNROLLED) {
       signal?.throwIfAborted();
       const next = await go.run({ ...fixed, ...state }, { fetch: ['left'], keep: names.map((name) => `${name}_next`) });

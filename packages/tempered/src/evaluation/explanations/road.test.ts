@@ -6,7 +6,7 @@ import { createRandom } from '../../random.ts';
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { Tensor } from '../../tensor.ts';
-import { imputeLinear } from './impute.ts';
+import { linearImputer } from './impute.ts';
 import { road, roadKind } from './road.ts';
 import { taskOf } from './testing/task.ts';
 
@@ -54,19 +54,29 @@ function randomMask(share: number, seed: number): Float32Array {
   return Float32Array.from({ length: AREA }, () => Number(random.uniform() < share));
 }
 
+async function imputeLinear(images: Tensor, removed: Tensor, batch = 50): Promise<Tensor> {
+  const imputer = await linearImputer(runtime, images.shape.slice(1), batch);
+  try {
+    return await imputer.impute(images, removed);
+  } finally {
+    imputer.release();
+  }
+}
+
 describe('linear imputation', () => {
   it('solves the systems of images and channels, whatever is beside them', async () => {
     const images = noiseImages(3, [2, SIDE, SIDE]);
     const masks = [randomMask(0.3, 1), randomMask(0.9, 2), new Float32Array(AREA)];
     const removed = { shape: [3, 1, SIDE, SIDE], data: Float32Array.from(masks.flatMap((mask) => [...mask])) };
-    const all = await imputeLinear(runtime, images, removed);
+    const all = await imputeLinear(images, removed);
     for (const [i, mask] of masks.entries())
       for (const c of [0, 1]) {
         const plane = images.data.subarray((2 * i + c) * AREA, (2 * i + c + 1) * AREA);
         const found = all.data.subarray((2 * i + c) * AREA, (2 * i + c + 1) * AREA);
         imputed(plane, mask).forEach((value, p) => void expect(found[p]).toBeCloseTo(value, 4));
       }
-    const one = await imputeLinear(runtime, images, removed, { batchSize: 1 });
+    const one = await imputeLinear(images, removed, 2);
+    expect(one.data).toHaveLength(all.data.length);
     one.data.forEach((value, i) => void expect(all.data[i]).toBeCloseTo(value, 5));
   });
 
@@ -77,17 +87,13 @@ describe('linear imputation', () => {
       return Number(x > 0 && y > 0 && x < SIDE - 1 && y < SIDE - 1);
     });
     const shape = [1, 1, SIDE, SIDE];
-    const found = await imputeLinear(runtime, { shape, data }, { shape, data: inner });
+    const found = await imputeLinear({ shape, data }, { shape, data: inner });
     found.data.forEach((value, p) => void expect(value).toBeCloseTo(data[p]!, 4));
   });
 
   it('needs something to go by', async () => {
     const shape = [1, 1, 2, 2];
-    const work = imputeLinear(
-      runtime,
-      { shape, data: new Float32Array(4) },
-      { shape, data: new Float32Array(4).fill(1) },
-    );
+    const work = imputeLinear({ shape, data: new Float32Array(4) }, { shape, data: new Float32Array(4).fill(1) });
     await expect(work).rejects.toThrow(UsageError);
   });
 });
@@ -122,6 +128,33 @@ describe('ROAD', () => {
       noisy,
       6,
     );
+  });
+
+  it('compiles its imputation once for all images, and gives it back', async () => {
+    const compiled: string[] = [];
+    const released: string[] = [];
+    const counting: Runtime = {
+      ...runtime,
+      compile: async (model, options) => {
+        const program = await runtime.compile(model, options);
+        const label = options?.label ?? '';
+        compiled.push(label);
+        const release = () => {
+          released.push(label);
+          program.release();
+        };
+        return { ...program, release };
+      },
+    };
+    const nine = { shape: [9, 1, SIDE, SIDE], data: noiseImages(9, [1, SIDE, SIDE]).data };
+    const classifier = new Classifier(
+      affineModel([1, SIDE, SIDE], [weights, weights.map(() => 0)], [0, 0.5]),
+      counting,
+    );
+    const task = taskOf(classifier, nine, nine, { batchSize: 4 });
+    await roadKind.score(task, road({ order: 'morf', shares: [0.3, 0.5] }));
+    for (const labels of [compiled, released])
+      expect(labels.filter((label) => label.startsWith('imputation'))).toEqual(['imputation, start', 'imputation']);
   });
 
   it.each([

@@ -3,7 +3,7 @@ import { UsageError } from '../../errors.ts';
 import { argmaxRows, predictLogits, softmaxRows } from '../../models/predict.ts';
 import { createRandom } from '../../random.ts';
 import { rows, type Tensor, zeros } from '../../tensor.ts';
-import { imputeLinear } from './impute.ts';
+import { type Imputer, linearImputer } from './impute.ts';
 import type { MeasureKind, MeasureTask } from './measure.ts';
 import type { Order } from './pixel-flipping.ts';
 import { pixelPlaces } from './ranking.ts';
@@ -60,29 +60,41 @@ async function standing(task: MeasureTask, measure: Road): Promise<Float64Array>
   const result = new Float64Array(total);
   // Only the imputed copies of a few images are in memory at a time.
   const group = Math.max(1, Math.floor(batchSize / shares.length));
-  for (let start = 0; start < total; start += group) {
-    signal?.throwIfAborted();
-    const end = Math.min(start + group, total);
-    const imputed = await impute(task, measure, { start, end, places, count });
-    const logits = await predictLogits(task.classifier, imputed, { batchSize, signal });
-    const values = of === 'accuracy' ? argmaxRows(logits) : softmaxRows(logits).data;
-    const classes = logits.shape[1]!;
-    for (let row = 0; row < imputed.shape[0]!; row++) {
-      const image = start + Math.floor(row / shares.length);
-      const target = task.targets[image]!;
-      const value = of === 'accuracy' ? Number(values[row] === target) : values[row * classes + target]!;
-      result[image]! += value;
+  const copies = Math.min(batchSize, Math.min(group, total) * shares.length);
+  const imputer = await linearImputer(task.classifier.runtime, images.shape.slice(1), copies);
+  try {
+    for (let start = 0; start < total; start += group) {
+      signal?.throwIfAborted();
+      const end = Math.min(start + group, total);
+      const imputed = await impute(task, measure, { start, end, places, count, imputer });
+      const logits = await predictLogits(task.classifier, imputed, { batchSize, signal });
+      const values = of === 'accuracy' ? argmaxRows(logits) : softmaxRows(logits).data;
+      const classes = logits.shape[1]!;
+      for (let row = 0; row < imputed.shape[0]!; row++) {
+        const image = start + Math.floor(row / shares.length);
+        const target = task.targets[image]!;
+        const value = of === 'accuracy' ? Number(values[row] === target) : values[row * classes + target]!;
+        result[image]! += value;
+      }
+      onProgress?.({ stage: `road, ${order}`, done: end, total });
     }
-    onProgress?.({ stage: `road, ${order}`, done: end, total });
+  } finally {
+    imputer.release();
   }
   return result.map((sum) => sum / shares.length);
 }
 
 /** Copies of the images, one for each share, with that share of their pixels imputed. */
 async function impute(
-  { classifier, images, seed, imageNumbers, batchSize, signal }: MeasureTask,
+  { images, seed, imageNumbers, signal }: MeasureTask,
   { shares, noise, order }: Road,
-  { start, end, places, count }: { start: number; end: number; places: Tensor; count: number },
+  {
+    start,
+    end,
+    places,
+    count,
+    imputer,
+  }: { start: number; end: number; places: Tensor; count: number; imputer: Imputer },
 ): Promise<Tensor> {
   const [, channels = 1, height = 1, width = 1] = images.shape;
   const [area, copies] = [height * width, (end - start) * shares.length];
@@ -96,7 +108,7 @@ async function impute(
     for (let p = 0; p < area; p++)
       removed.data[copy * area + p] = Number((order === 'morf' ? ranks[p]! : count - 1 - ranks[p]!) < limit);
   }
-  const imputed = await imputeLinear(classifier.runtime, pictures, removed, { batchSize, signal });
+  const imputed = await imputer.impute(pictures, removed, signal);
   for (let copy = 0; copy < copies; copy++) {
     const random = createRandom(seed, 'road', imageNumbers[imageOf(copy)]!, copy % shares.length);
     for (let i = copy * channels * area; i < (copy + 1) * channels * area; i++) {
