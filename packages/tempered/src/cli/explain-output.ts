@@ -16,6 +16,7 @@ import { shortNames } from '../report/attribution-layout.ts';
 import { epsilon as formatEpsilon, list, norm } from '../report/format.ts';
 import { drawPictureTable } from '../report/picture-table.ts';
 import { rows } from '../tensor.ts';
+import { fileNames } from './explain-files.ts';
 import type { ChosenMethod } from './explain-methods.ts';
 import { type Explained, linesOf, recordOf } from './explain-result.ts';
 import type { ChosenAttack, ExplainedModel, ExplainRun, RunOptions } from './explain-run.ts';
@@ -73,17 +74,21 @@ export async function present(
   const isOnly = records.length === 1;
   const source = data === undefined ? { input: input!.length === 1 ? input![0] : input } : { data, split };
   const picture = { percentile, scale, drawn };
+  const arrays = isOnly ? await singleFiles(models[0]!, drawn, percentile) : arraysOf(models, methods);
+  // Whoever writes into the folder next removes them by this list.
+  const written = [...Object.keys(arrays), 'figure.png', 'figure.svg'];
   const result = isOnly
-    ? { ...records[0]!, ...source, seed, picture }
+    ? { ...records[0]!, ...source, seed, picture, files: written }
     : {
         ...{ models: models.map(({ path }) => path), methods: methods.map(({ text }) => text), ...source, of, seed },
         ...(attack && { attack: attack.attack, epsilon: attack.epsilon }),
         explained: records,
         picture,
+        files: written,
       };
   const { svg, ...size } = await drawPictureTable(table, encodePng);
   const files = {
-    ...(isOnly ? await singleFiles(models[0]!, drawn, percentile) : arraysOf(models, methods)),
+    ...arrays,
     'figure.png': await rasterise(svg, size),
     'figure.svg': svg,
     'result.json': `${JSON.stringify(result, undefined, 2)}\n`,
@@ -118,17 +123,17 @@ function firstOf({ images, predictions, maps }: ShownCondition, count: number): 
   return { images: rows(images, 0, count), predictions, maps: maps.map((map) => rows(map, 0, count)) };
 }
 
-const fileName = (text: string): string => text.replace(/[^\w.=-]+/g, '-');
-
 function arraysOf(models: readonly ExplainedModel[], methods: readonly ChosenMethod[]): OutputFiles {
   const files: Record<string, Uint8Array> = {};
   const names = shortNames(models.map(({ name }) => name));
+  const ofModels = fileNames(names);
+  const ofMaps = fileNames(names.flatMap((name) => methods.map(({ text }) => `${name}-${text}`)));
   for (const [m, { conditions }] of models.entries())
     for (const [c, { images, maps }] of conditions.entries()) {
       const suffix = c === 0 ? '' : '-attacked';
-      if (c > 0) files[`attacked-${fileName(names[m]!)}.npy`] = writeNpy(images);
+      if (c > 0) files[`attacked-${ofModels[m]!}.npy`] = writeNpy(images);
       for (const [k, map] of maps.entries())
-        files[`attribution-${fileName(`${names[m]!}-${methods[k]!.text}`)}${suffix}.npy`] = writeNpy(map);
+        files[`attribution-${ofMaps[m * methods.length + k]!}${suffix}.npy`] = writeNpy(map);
     }
   return files;
 }

@@ -3,6 +3,7 @@ import { isMinimal } from '../attacks/attack.ts';
 import { EXPLAINED } from '../attribution/explained.ts';
 import { UsageError } from '../errors.ts';
 import { attackSpecs, attacksFrom } from './attack-options.ts';
+import { removeEarlier } from './explain-files.ts';
 import { type MethodOptions, methodsFor, withMethodOptions } from './explain-methods.ts';
 import { type FigureOptions, present } from './explain-output.ts';
 import { type ChosenAttack, explainAll } from './explain-run.ts';
@@ -57,8 +58,8 @@ export function explainCommand(): Command {
       runCommand(async (terminal) => {
         if (options.data === undefined) noteIgnored(command, ['images', 'dataDir', 'split'], 'without --data');
         if (options.attack === undefined) noteIgnored(command, ['epsilon'], 'without --attack');
-        if (options.percentile > 100)
-          throw new UsageError(`--percentile must be 100 or less, not ${options.percentile}`);
+        if (options.percentile === 0 || options.percentile > 100)
+          throw new UsageError(`--percentile must be above 0 and 100 or less, not ${options.percentile}`);
         await checkFolder(options.out);
         await checkFile(options.json);
         const makeMethods = await methodsFor(command, options);
@@ -67,6 +68,7 @@ export function explainCommand(): Command {
           explainAll(runtime, paths, { makeMethods, attack }, options, terminal),
         );
         const { files, result, lines } = await present(run, attack, options);
+        await removeEarlier(options.out, Object.keys(files));
         await writeOutput(options.out, files);
         await report(terminal, options, result, [...lines, `Written to ${options.out}`]);
       }),

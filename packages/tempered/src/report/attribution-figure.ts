@@ -12,7 +12,7 @@ import {
 import { resize } from '../image/resample.ts';
 import type { Tensor } from '../tensor.ts';
 import { type Cells, DIFFERENCE, rowsByImage, rowsByModel, shortNames } from './attribution-layout.ts';
-import { list, measured, probability } from './format.ts';
+import { list, measured, ordinal, probability } from './format.ts';
 import type { ColorKey, PictureTable } from './picture-table.ts';
 
 /** Images as they are, or after an attack, with what one model says of them. */
@@ -238,7 +238,7 @@ function legend(
     image: 'the largest among the maps of an image by a method',
     method: 'the largest among all maps of a method',
   };
-  const clip = `the clip, the ${percentile}th percentile of |a|, ${shared[scale]}`;
+  const clip = `the clip, the ${ordinal(percentile)} percentile of |a|, ${shared[scale]}`;
   return {
     lines,
     keys,

@@ -56,6 +56,19 @@ describe.each<[string, (value: number) => string, [number, string][]]>([
     ],
   ],
   [
+    'ordinal',
+    format.ordinal,
+    [
+      [1, '1st'],
+      [2, '2nd'],
+      [13, '13th'],
+      [83, '83rd'],
+      [99, '99th'],
+      [99.9, '99.9th'],
+      [100, '100th'],
+    ],
+  ],
+  [
     'duration',
     format.duration,
     [

@@ -20,6 +20,12 @@ export function probability(value: number): string {
 /** 20000 → "20,000". */
 export const count = (value: number): string => value.toLocaleString('en-GB', { maximumFractionDigits: 0 });
 
+/** 2 → "2nd", 99 → "99th", 99.9 → "99.9th". */
+export function ordinal(value: number): string {
+  const isWhole = Number.isInteger(value) && !(value % 100 > 10 && value % 100 < 20);
+  return `${value}${(isWhole && ['th', 'st', 'nd', 'rd'][value % 10]) || 'th'}`;
+}
+
 const isPlain = (value: number): boolean => value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5);
 
 const scientific = (value: number): string => value.toExponential(1).replace('e+', 'e');

@@ -160,6 +160,12 @@ describe('side by side', () => {
     );
     expect(new Set(clips).size).toBe(1);
     expect(clips).toHaveLength(4);
+    // What the first run wrote and the second does not is gone.
+    const again = ['--method', 'gradient', '--out', folder.file('files')];
+    expect((await tempered([...args, ...again])).code).toBe(0);
+    const arrays = ['attribution-normal-gradient.npy', 'attribution-robust-gradient.npy'];
+    const left = (await folder.list()).filter((name) => /^files[\\/]/.test(name)).map((name) => name.slice(6));
+    expect(left).toEqual([...arrays, 'figure.png', 'figure.svg', 'result.json']);
   });
 });
 
@@ -174,6 +180,7 @@ const BAD: [what: string, args: string, message: RegExp][] = [
   ['models of other shapes', '@small.onnx @linear.onnx --input @batch.npy', /one by one/],
   ['no background', '@small.onnx --input @batch.npy --method expected-gradients', /background/],
   ['a percentile', '@small.onnx --input @batch.npy --percentile 101', /100 or less/],
+  ['a percentile of 0', '@small.onnx --input @batch.npy --percentile 0', /above 0/],
 ];
 
 it.concurrent.each(BAD)('refuses %s', async (_, args, message) => {
