@@ -18,6 +18,7 @@ export const activation = (): Activation => ({ name: 'activation' });
 export function activationPass(_: Activation, { layer }: Task): OnePass {
   if (layer === undefined) throw new UsageError('activation shows the values of a layer: name one with `layer`');
   return {
+    name: 'activation',
     key: 'activation',
     passes: { forwards: 1, backwards: 0 },
     write: ({ g, model, x, target, of }) => {

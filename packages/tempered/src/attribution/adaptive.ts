@@ -80,6 +80,8 @@ export async function meanSlopesRefined(
       open = open.filter((image) => {
         const [output, baseOutput] = [way.output[image]!, way.baseOutput[image]!];
         const gaps = gapsOf(states.get(image)!.cells, baseOutput, output);
+        // More points make nothing finite.
+        if (!gaps.every(Number.isFinite)) return false;
         if (round > 1 && isExact(gaps, output, baseOutput, tolerance)) return false;
         return refine(states.get(image)!, gaps, maxSteps);
       });

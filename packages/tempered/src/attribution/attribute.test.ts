@@ -12,6 +12,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { trackTensors } from '../runtime/testing/track-tensors.ts';
 import { rows, type Tensor } from '../tensor.ts';
 import { type AttributeOptions, type AttributionMethod, attribute } from './attribute.ts';
+import { conductance } from './conductance.ts';
 import { gradientTimesInput, plainGradient } from './gradient.ts';
 import { integratedGradients } from './integrated-gradients.ts';
 import { smoothGrad } from './smoothgrad.ts';
@@ -316,4 +317,72 @@ describe.skipIf(!existsSync(FIXTURES))(`gradients against PyTorch (skipped where
       ).toBeLessThan(1e-4);
     }
   });
+});
+
+describe('a random model', () => {
+  // h = 2 x + noise, f = Σ h.
+  const noisy = modelOf([4], 1, (g, x) => {
+    const h = g.rename(g.add(g.scale(x, 2), g.op('RandomNormal', [], { shape: [1, 4], scale: 5 })), 'h');
+    return g.rename(g.reduceSum(h, [1], true), 'logits');
+  });
+  const x = noiseImages(3, [4]);
+
+  it('has the noise of the seed, whatever was run before', async () => {
+    const classifier = new Classifier(noisy, runtime);
+    const explain = (seed: number) => attribute(classifier, { images: x, method: plainGradient(), seed, target: 0 });
+    const first = await explain(3);
+    expect(await explain(3)).toEqual(first);
+    expect((await explain(4)).output).not.toEqual(first.output);
+  });
+
+  it.each([integratedGradients({ steps: 2 }), conductance({ steps: 2 })])(
+    'has one draw at both ends of a way through a layer: $name',
+    async (method) => {
+      const classifier = new Classifier(noisy, runtime);
+      const { attributions } = await attribute(classifier, { images: x, target: 0, layer: 'h', method });
+      // With two draws, their difference would count as a change of h.
+      expect(
+        furthest(
+          attributions.data,
+          x.data.map((value) => 2 * value),
+        ),
+      ).toBeLessThan(1e-4);
+    },
+  );
+});
+
+describe('what cannot be explained', () => {
+  it.each(['margin', 'probability', 'log-probability', 'loss', { minus: 0 }] as const)(
+    'of one logit: %j',
+    async (of) => {
+      const one = new Classifier(affineModel([3], [[1, 2, 3]]), runtime);
+      const refusal = attribute(one, { images: noiseImages(1, [3]), method: plainGradient(), of });
+      await expect(refusal).rejects.toThrow(/^'small' has one logit: its .* says nothing; explain the logit$/);
+    },
+  );
+
+  it.each([plainGradient(), smoothGrad({ samples: 2 }), integratedGradients({ rule: 'adaptive' })])(
+    'an output that is not finite, class given or not: $name',
+    async (method) => {
+      const logarithm = new Classifier(
+        modelOf([2], 2, (g, x) => g.rename(g.log(x), 'logits')),
+        runtime,
+      );
+      const x = { shape: [2, 2], data: Float32Array.of(0.5, 1, 0, 1) };
+      const options = { images: x, method, imageNumbers: [7, 8] };
+      await expect(attribute(logarithm, { ...options, target: 0 })).rejects.toThrow(
+        /^what is explained of 'small' is -Infinity for image 8: its attributions would mean nothing$/,
+      );
+      await expect(attribute(logarithm, options)).rejects.toThrow(/gives the logit -Infinity for image 8/);
+    },
+  );
+});
+
+it('counts the pass that finds the predicted class, and reports progress by name', async () => {
+  const stages = new Set<string>();
+  const onProgress = ({ stage }: { stage: string }) => stages.add(stage);
+  const { cost } = await attribute(smooth, { images, method: plainGradient({ absolute: true }), onProgress });
+  expect(cost).toEqual({ forwards: 8, backwards: 4 });
+  expect((await attribute(smooth, { images, method: plainGradient(), target: 0 })).cost.forwards).toBe(4);
+  expect([...stages]).toEqual(['gradient']);
 });

@@ -1,5 +1,5 @@
 /** @file Every method of attribution by name, and `attribute`, which runs one: methods are plain data made by the functions beside this file. */
-import { UsageError } from '../errors.ts';
+import { DataError, UsageError } from '../errors.ts';
 import { checkBatchSize, defaultBatchSize, oneHot } from '../models/batching.ts';
 import { type Classifier, checkImages } from '../models/classifier.ts';
 import { predict } from '../models/predict.ts';
@@ -152,7 +152,10 @@ export interface AttributeOptions extends Work {
    * For class activation maps, the feature map that is weighed.
    */
   layer?: string;
-  /** Of whatever is random. Default 0. */
+  /**
+   * Of whatever is random, the noise of a random model too: that is drawn run by run, so that it is the same again for the
+   * same images in batches of the same size. Default 0.
+   */
   seed?: number;
   /** Number of each image in its data set: randomness depends on (seed, image number) alone. Default 0, 1, 2 ... */
   imageNumbers?: ArrayLike<number>;
@@ -170,7 +173,8 @@ export interface Attribution extends Explanation {
 /**
  * Attributions of images: how much each input value counts for what is explained.
  *
- * @throws UsageError when images, target or the method's numbers do not fit, or a pixel is not finite
+ * @throws UsageError when images, target, layer or the method's numbers do not fit, or a pixel is not finite; DataError
+ * when the model's output is not
  * @example
  * const { attributions, certificate } = await attribute(classifier, { images, method: integratedGradients({ steps: 100 }) });
  */
@@ -182,8 +186,10 @@ export async function attribute(classifier: Classifier, options: AttributeOption
   checkBatchSize(batchSize);
   if (images.shape[0] === 0) return { ...NOTHING, attributions: images, seed };
   const imageNumbers = options.imageNumbers ?? Int32Array.from({ length: images.shape[0]! }, (_, i) => i);
-  const targets = await resolveTargets(classifier, { ...options, imageNumbers, batchSize });
+  checkClassesFor(classifier, of);
+  classifier.seedNoise(seed);
   const cost = { forwards: 0, backwards: 0 };
+  const targets = await resolveTargets(classifier, { ...options, imageNumbers, batchSize }, cost);
   const layer = options.layer === undefined ? undefined : resolveLayer(classifier.description, options.layer);
   const explanation = await methods.explain(
     {
@@ -202,6 +208,7 @@ export async function attribute(classifier: Classifier, options: AttributeOption
     },
     method,
   );
+  checkOutput(classifier, explanation.output, imageNumbers);
   return { ...(layer !== undefined && { layer }), ...explanation, targets, cost, seed };
 }
 
@@ -223,11 +230,29 @@ const methods: Methods = {
 async function resolveTargets(
   classifier: Classifier,
   { images, target, imageNumbers, of, signal, batchSize }: AttributeOptions,
+  cost: Cost,
 ): Promise<Int32Array> {
   const count = images.shape[0]!;
   if (isUnit(of)) return new Int32Array(count);
-  if (target === undefined) return predict(classifier, images, { signal, batchSize, imageNumbers });
-  return classesOf(classifier, target, count);
+  if (target !== undefined) return classesOf(classifier, target, count);
+  cost.forwards += count;
+  return predict(classifier, images, { signal, batchSize, imageNumbers });
+}
+
+/** One logit has no rival, and its softmax is always 1. */
+function checkClassesFor({ description: { name, classes } }: Classifier, of: Explained): void {
+  if (classes.length > 1 || of === 'logit' || isUnit(of)) return;
+  const what = typeof of === 'string' ? `its ${of}` : 'its difference from another logit';
+  throw new UsageError(`'${name}' has one logit: ${what} says nothing; explain the logit`);
+}
+
+/** As `predict` refuses logits that are not finite. */
+function checkOutput({ description }: Classifier, output: Float32Array, imageNumbers: ArrayLike<number>): void {
+  const image = output.findIndex((value) => !Number.isFinite(value));
+  if (image < 0) return;
+  throw new DataError(
+    `what is explained of '${description.name}' is ${output[image]} for image ${imageNumbers[image]}: its attributions would mean nothing`,
+  );
 }
 
 const isUnit = (of: Explained | undefined): of is { unit: string } => typeof of === 'object' && 'unit' in of;

@@ -3,6 +3,7 @@ import { gradient } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
 import { valuesAt } from './at-images.ts';
 import type { Baseline } from './baseline.ts';
+import { Copies } from './deep-lift-copies.ts';
 import { elementsOf, explained, keyOfExplained } from './explained.ts';
 import { completenessOf, type Explain } from './explanation.ts';
 import { resolveLayer } from './layer.ts';
@@ -49,14 +50,19 @@ export const explainConductance: Explain<Conductance> = async (task, { rule, ste
       {
         key: `conductance of ${layer} for ${keyOfExplained(of)}`,
         stage: 'conductance',
-        // The ends of an interval are evaluated up to the layer only.
+        // The ends of an interval are evaluated up to the layer only, which counts in full.
         passes: { forwards: 3, backwards: 1 },
         images: { start: baselines, end: task.images, target: task.targetRows },
         write: ({ g, model }, { start, end, target }, { at, from, to }) => {
           const applied = model(between(g, start!, end!, at));
           const [slope] = gradient(g, { of: explained(g, applied, target!, of), wrt: [applied.value(layer)] });
-          const [before, after] = [from, to].map((place) => model(between(g, start!, end!, place)).value(layer));
-          return g.mul(slope!, g.sub(after!, before!));
+          const [first, last] = [between(g, start!, end!, from), between(g, start!, end!, to)];
+          // Copies share the noise of a random model, which would pass for a change otherwise.
+          const [before, after] = new Copies(g, first, last).write(
+            () => model(first).value(layer),
+            () => model(last).value(layer),
+          );
+          return g.mul(slope!, g.sub(after, before));
         },
       },
       { rule, steps, increments: true },
@@ -113,7 +119,8 @@ export const explainNeuronConductance: Explain<NeuronConductance> = async (task,
       {
         key: `conductance of unit ${method.unit} for ${keyOfExplained(of)}, ${local}`,
         stage: 'neuron-conductance',
-        passes: { forwards: 1, backwards: 2 },
+        // The two gradients make one pass: from the output to the unit, and from there to the input.
+        passes: { forwards: 1, backwards: 1 },
         images: { start: baselines, end: task.images, target: task.targetRows },
         write: ({ g, model }, { start, end, target }, { at }) => {
           const x = between(g, start!, end!, at);

@@ -61,6 +61,7 @@ export const explainDeepLift: Explain<DeepLift> = (task, { rule, baseline, local
   overBaselines(task, baseline, (part, baselines) => explainInOnePass(part, deepLiftPass(rule, local, baselines)));
 
 const deepLiftPass = (rule: DeepLiftRule, local: boolean, baselines: Tensor): OnePass => ({
+  name: 'deep-lift',
   key: `deep-lift ${rule}${local ? ' multipliers' : ''}`,
   passes: { forwards: 2, backwards: 1 },
   feeds: () => ({ baseline: baselines }),

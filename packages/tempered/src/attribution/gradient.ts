@@ -30,7 +30,8 @@ export const gradientTimesInput = (): GradientTimesInput => ({ name: 'gradient-t
 
 const PASSES = { forwards: 1, backwards: 1 };
 
-export const gradientPass = ({ absolute }: Gradient): OnePass => ({
+export const gradientPass = ({ name, absolute }: Gradient): OnePass => ({
+  name,
   key: absolute ? 'gradient magnitude' : 'gradient',
   passes: PASSES,
   write: (context) => {
@@ -39,7 +40,8 @@ export const gradientPass = ({ absolute }: Gradient): OnePass => ({
   },
 });
 
-export const gradientTimesInputPass = (_: GradientTimesInput): OnePass => ({
+export const gradientTimesInputPass = ({ name }: GradientTimesInput): OnePass => ({
+  name,
   key: 'gradient times input',
   passes: PASSES,
   write: (context) => {

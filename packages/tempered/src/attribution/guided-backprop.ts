@@ -25,6 +25,7 @@ export const guidedBackprop = (): GuidedBackprop => ({ name: 'guided-backprop' }
 export const deconvnet = (): Deconvnet => ({ name: 'deconvnet' });
 
 export const rectifiedPass = ({ name }: GuidedBackprop | Deconvnet): OnePass => ({
+  name,
   key: name,
   passes: { forwards: 1, backwards: 1 },
   write: ({ g, model, x, target, of, layer }) => {

@@ -27,6 +27,7 @@ export function guidedGradCamPass({ name, resize }: GuidedGradCam, task: Task): 
     throw new UsageError("guided Grad-CAM multiplies maps of the image's size: resize must not be 'none'");
   const layer = weighedLayer(task);
   return {
+    name,
     key: `${name}, resize ${resize}`,
     passes: { forwards: 1, backwards: 2 },
     layer,

@@ -8,6 +8,8 @@ import type { Certificate, Explanation, Task } from './explanation.ts';
 import { checkPerImage, withLayersChecked } from './layer.ts';
 
 export interface OnePass {
+  /** What progress is reported as. */
+  readonly name: string;
   /** Everything of the method that changes its program: equal keys mean equal programs. */
   readonly key: string;
   /** Passes through the network that the program takes for an image. */
@@ -49,7 +51,7 @@ export async function explainInOnePass(task: Task, pass: OnePass): Promise<Expla
   const feeds = { x: images, target: targetRows, ...pass.feeds?.(task) };
   const results = await mapImages(task, {
     key: `${pass.key} of ${keyOfExplained(of)}${layer === undefined ? '' : ` at ${layer}`}`,
-    stage: pass.key,
+    stage: pass.name,
     passes: pass.passes,
     feeds,
     write: (context, inputs) => {
@@ -83,7 +85,7 @@ export async function explainInOnePass(task: Task, pass: OnePass): Promise<Expla
 export interface ImageMapping {
   /** Names the program: equal keys mean equal programs. */
   key: string;
-  /** What progress is reported as. Default: the key. */
+  /** What progress is reported as. Default: it is not reported. */
   stage?: string;
   passes: { readonly forwards: number; readonly backwards: number };
   /** One row an image each; every one becomes an input of the program by its name. */
@@ -95,7 +97,7 @@ export interface ImageMapping {
 /** Runs a program on rows of inputs, a batch at a time, and joins what comes out. */
 export async function mapImages(task: Task, mapping: ImageMapping): Promise<Record<string, Tensor>> {
   const { classifier, batchSize, signal, onProgress, cost } = task;
-  const { key, stage = key, passes, feeds, write } = mapping;
+  const { key, stage, passes, feeds, write } = mapping;
   const inputs = Object.entries(feeds);
   const count = inputs[0]![1].shape[0]!;
   const plan = chunks(count, batchSize, classifier.description);
@@ -125,7 +127,7 @@ export async function mapImages(task: Task, mapping: ImageMapping): Promise<Reco
     }
     cost.forwards += used * passes.forwards;
     cost.backwards += used * passes.backwards;
-    onProgress?.({ stage, done: chunk.end, total: count });
+    if (stage !== undefined) onProgress?.({ stage, done: chunk.end, total: count });
   }
   return results;
 }

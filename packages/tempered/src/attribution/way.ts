@@ -2,7 +2,8 @@
 import { gradient, type Value } from 'onnx-grad';
 import type { ProgramContext } from '../models/classifier.ts';
 import type { Tensor } from '../tensor.ts';
-import { layerValues, valuesAt } from './at-images.ts';
+import { valuesAt } from './at-images.ts';
+import { Copies } from './deep-lift-copies.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
 import { mapImages } from './one-pass.ts';
@@ -46,18 +47,28 @@ async function throughInputs(task: Task, baselines: Tensor): Promise<Way> {
 /** The layer has a value on the way; all that goes past it comes from the image itself. */
 async function throughLayer(task: Task, baselines: Tensor, layer: string): Promise<Way> {
   const { images, targetRows, of } = task;
-  const [start, end] = [await layerValues(task, layer, baselines), await layerValues(task, layer, images)];
-  const { value } = await mapImages(
-    { ...task, onProgress: undefined },
-    {
-      key: `value of ${keyOfExplained(of)} with another ${layer}`,
-      passes: { forwards: 1, backwards: 0 },
-      feeds: { x: images, start, target: targetRows },
-      write: ({ g, model }, { x, start, target }) => ({
-        value: explained(g, model(x!, { [layer]: start! }), target!, of),
-      }),
+  const ends = await mapImages(task, {
+    key: `ends of the way of ${layer}`,
+    passes: { forwards: 2, backwards: 0 },
+    feeds: { x: images, baseline: baselines },
+    write: ({ g, model }, { x, baseline }) => {
+      // Copies share the noise of a random model.
+      const [end, start] = new Copies(g, x!, baseline!).write(
+        () => model(x!).value(layer),
+        () => model(baseline!).value(layer),
+      );
+      return { end, start };
     },
-  );
+  });
+  const [start, end] = [ends.start!, ends.end!];
+  const { value } = await mapImages(task, {
+    key: `value of ${keyOfExplained(of)} with another ${layer}`,
+    passes: { forwards: 1, backwards: 0 },
+    feeds: { x: images, start, target: targetRows },
+    write: ({ g, model }, { x, start, target }) => ({
+      value: explained(g, model(x!, { [layer]: start! }), target!, of),
+    }),
+  });
   return {
     start,
     end,

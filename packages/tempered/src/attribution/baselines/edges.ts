@@ -26,6 +26,7 @@ export function edgesPass(_: Edges, { classifier, layer }: Task): OnePass {
       `only images have edges, and '${classifier.description.name}' takes [${inputShape.join(', ')}]`,
     );
   return {
+    name: 'edges',
     key: 'edges',
     passes: { forwards: 1, backwards: 0 },
     write: ({ g, model, x, target, of }) => {

@@ -70,6 +70,7 @@ export function mapPass(name: string, formula: MapFormula, options: Required<Map
   const layer = weighedLayer(task);
   const { inputShape } = task.classifier;
   return {
+    name,
     key: `${name}, relu ${options.relu}, resize ${options.resize}`,
     passes: { forwards: 1, backwards: 1 },
     layer,

@@ -35,6 +35,7 @@ export function camPass(method: Cam, { classifier, of, layer }: Task): OnePass {
       `class activation maps are those of the layer before the pooling, '${head.featureMap}', not of '${layer}': take Grad-CAM for that`,
     );
   return {
+    name: method.name,
     key: `${method.name}, relu ${method.relu}, resize ${method.resize}`,
     passes: { forwards: 1, backwards: 0 },
     layer: head.featureMap,
