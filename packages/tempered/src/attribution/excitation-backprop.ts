@@ -1,3 +1,4 @@
+import type { Task } from './explanation.ts';
 import { relevancePass } from './lrp/lrp.ts';
 import { alphaBetaRule, epsilonRule, zPlusRule } from './lrp/rules.ts';
 import type { OnePass } from './one-pass.ts';
@@ -28,7 +29,7 @@ export const excitationBackprop = ({
   contrastive?: boolean;
 } = {}): ExcitationBackprop => ({ name: 'excitation-backprop', contrastive });
 
-export const excitationBackpropPass = ({ contrastive }: ExcitationBackprop): OnePass => {
+export const excitationBackpropPass = ({ contrastive }: ExcitationBackprop, { classifier }: Task): OnePass => {
   const walk = zPlusRule({ bias: 'ignored', stabiliser: { epsilon: 0 } });
   // The walk by weights −w follows what inhibits the class: α = β = 1 is the difference of both.
   const difference = alphaBetaRule({ alpha: 1, beta: 1, bias: 'ignored', stabiliser: { epsilon: 0 } });
@@ -39,7 +40,9 @@ export const excitationBackpropPass = ({ contrastive }: ExcitationBackprop): One
     ...(contrastive && { last: difference }),
   };
   return relevancePass({
+    name: 'excitation-backprop',
     key: `excitation backprop ${contrastive}`,
+    classifier,
     assignment: { composite, operators: {}, nodes: new Map() },
     initial: 'one',
     conserved: !contrastive,

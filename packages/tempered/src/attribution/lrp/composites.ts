@@ -39,7 +39,10 @@ export const uniformRules = (
   { other = rule.rule === 'epsilon' ? rule : epsilonRule() }: { other?: LrpRule } = {},
 ): Composite => ({ convolution: rule, dense: rule, other });
 
-/** zB in the first layer, γ in the other convolutions, ε in dense layers. Montavon et al. 2019, §10.3. */
+/**
+ * zB in the first layer, γ in the other convolutions, ε in dense layers. Montavon et al. 2019, §10.3. Of inputs that leave
+ * [low, high], `attribute` throws a UsageError.
+ */
 export const epsilonGammaBox = ({
   low = 0,
   high = 1,

@@ -673,11 +673,68 @@ describe('relevance', () => {
     expectClose(found!.attributions.data, expected!.attributions.data);
   });
 
+  it('takes the ends of the box from its inputs: any scale of the same images gives the same relevance', async () => {
+    const scaled = modelOf(inputShape, 2, (g, x) => {
+      const flat = g.op('Flatten', [x], { axis: 1 });
+      const hidden = g.relu(g.op('Gemm', [flat, parameter(g, 'w', [9, 5], floats([9, 5], 8, 1 / 255))]));
+      return g.rename(g.op('Gemm', [hidden, parameter(g, 'v', [5, 2], floats([5, 2], 9))]), 'logits');
+    });
+    const bytes = { ...images, data: images.data.map((value) => 255 * value) };
+    await expect(explain(scaled, { images: bytes, method: lrp() })).rejects.toThrow(/give it the least/);
+    const found = await explain(scaled, {
+      images: bytes,
+      method: lrp({ composite: epsilonGammaBox({ high: 255 }) }),
+      target: 1,
+    });
+    const unit = await explain(scaled, { images, method: lrp(), target: 1 });
+    expectClose(
+      found.attributions.data,
+      unit.attributions.data.map((value) => 255 * value),
+      1e-3,
+    );
+  });
+
+  it('costs what the rule of most of its layers takes', async () => {
+    const convolutional = modelOf([1, 3, 3], 2, (g, x) => {
+      const features = [1, 2].reduce(
+        (from, k) => g.relu(g.op('Conv', [from, parameter(g, `kernel ${k}`, [1, 1, 2, 2], floats([1, 1, 2, 2], k))])),
+        x,
+      );
+      const flat = g.op('Flatten', [features], { axis: 1 });
+      return g.rename(g.op('Gemm', [flat, parameter(g, 'top', [1, 2], floats([1, 2], 6))]), 'logits');
+    });
+    const costOf = async (model: ModelDescription, method: Lrp) =>
+      (await explain(model, { images, method, target: 0 })).cost;
+    const composite = epsilonAlpha2Beta1();
+    expect(await costOf(network, lrp({ composite }))).toEqual({ forwards: 3, backwards: 3 });
+    expect(await costOf(convolutional, lrp({ composite }))).toEqual({ forwards: 9, backwards: 6 });
+    expect(await costOf(convolutional, lrp({ composite, operators: { Conv: epsilonRule() } }))).toEqual({
+      forwards: 3,
+      backwards: 3,
+    });
+  });
+
   it.each<[string, Parameters<typeof lrp>[0], RegExp]>([
     ['a layer that there is not', { layers: { nowhere: zeroRule() } }, /no layer 'nowhere'/],
     ['a rule that needs weights', { operators: { Exp: flatRule() } }, /flat rule is for layers with weights/],
     ['a negative γ', { composite: epsilonGammaBox({ gamma: -1 }) }, /gamma of the gamma rule must be 0 or more/],
     ['an empty box', { composite: epsilonGammaBox({ low: 1, high: 0 }) }, /low below high/],
+    [
+      'a box without an end',
+      { composite: epsilonGammaBox({ high: Number.POSITIVE_INFINITY }) },
+      /finite numbers, low below high, not 0 and Infinity/,
+    ],
+    [
+      'an unknown rule',
+      { operators: { Gemm: { ...flatRule(), rule: 'w_square' as 'flat' } as LrpRule } },
+      /no rule 'w_square': there are epsilon, gamma, z-plus, alpha-beta, box, w-square, flat, pass/,
+    ],
+    ['an unknown start', { initial: 'zero' as 'one' }, /starts with value or one, not 'zero'/],
+    [
+      'inputs outside of the box',
+      { composite: epsilonGammaBox({ low: 0.6 }) },
+      /for inputs from 0.6 to 1, and image 7 has the value 0.5: give it the least and the largest value/,
+    ],
     ['relevance that cannot pass', { operators: { Gemm: passRule() } }, /differ in shape/],
     ['relevance that could pass two ways', { operators: { Add: passRule() } }, /2 inputs to pass it to/],
   ])('refuses %s', async (_, options, message) => {
@@ -685,7 +742,8 @@ describe('relevance', () => {
       const weights = parameter(g, 'w', [2, 3], floats([2, 3], 8));
       return g.rename(g.op('Gemm', [g.add(g.exp(x), x), weights]), 'logits');
     });
-    const attempt = explain(model, { images: { shape: [1, 2], data: Float32Array.of(1, 2) }, method: lrp(options) });
+    const images = { shape: [1, 2], data: Float32Array.of(0.75, 0.5) };
+    const attempt = explain(model, { images, method: lrp(options), imageNumbers: [7] });
     await expect(attempt).rejects.toThrow(UsageError);
     await expect(attempt).rejects.toThrow(message);
   });

@@ -1,5 +1,6 @@
 /** @file Layer-wise relevance propagation as a method of attribution. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
+import { UsageError } from '../../errors.ts';
 import type { AppliedModel, ModelDescription } from '../../models/classifier.ts';
 import { inProgram, outsideProgram } from '../../models/namespace.ts';
 import type { Tensor } from '../../tensor.ts';
@@ -54,22 +55,44 @@ export const lrp = ({
   layers?: Readonly<Record<string, LrpRule>>;
   /**
    * Relevance to start with: the value of what is explained (`value`, the default), or `one`, so that images compare
-   * whatever their scores. Of probabilities, losses and the like, each logit starts with its gradient × input.
+   * whatever their scores. Of probabilities, losses and the like, each logit starts with its gradient × input, which
+   * loses nearly everything where softmax is flat: of a class that is certain, `value` finds almost nothing to hand back.
+   * Explain the logit, or its difference from another class's (`minus`).
    */
   initial?: 'value' | 'one';
 } = {}): Lrp => ({ name: 'lrp', composite, operators, layers, initial });
 
-export const lrpPass = ({ composite, operators, layers, initial }: Lrp, { classifier }: Task): OnePass => {
+export const lrpPass = ({ composite, operators, layers, initial }: Lrp, task: Task): OnePass => {
+  const { classifier } = task;
   const rules = [...Object.values(composite), ...Object.values(operators), ...Object.values(layers)];
-  for (const rule of rules) checkRule(rule);
+  for (const rule of rules) if (rule !== undefined) checkRule(rule);
+  if (!INITIAL.includes(initial))
+    throw new UsageError(`relevance starts with ${INITIAL.join(' or ')}, not '${String(initial)}'`);
+  checkInBox(composite, task);
   const named = Object.entries(layers).flatMap(([name, rule]) =>
     aliases(classifier.description, resolveLayer(classifier.description, name)).map(
       (value) => [inProgram(value), { name, rule }] as const,
     ),
   );
   const assignment: Assignment = { composite, operators, nodes: new Map(named) };
-  return relevancePass({ key: `lrp ${JSON.stringify([composite, operators, layers, initial])}`, assignment, initial });
+  const key = `lrp ${JSON.stringify([composite, operators, layers, initial])}`;
+  return relevancePass({ name: 'lrp', key, classifier, assignment, initial });
 };
+
+const INITIAL: readonly Lrp['initial'][] = ['value', 'one'];
+
+/** What the box rule shares out is of no sign and no sense where a value is not between its ends. */
+function checkInBox({ first }: Composite, { images, imageNumbers, layer }: Task): void {
+  if (first?.rule !== 'box' || layer !== undefined) return;
+  const { low, high } = first;
+  const rounding = 1e-5 * (high - low);
+  const at = images.data.findIndex((value) => value < low - rounding || value > high + rounding);
+  if (at < 0) return;
+  const image = Math.floor(at / (images.data.length / images.shape[0]!));
+  throw new UsageError(
+    `the box rule of the first layer is for inputs from ${low} to ${high}, and image ${imageNumbers[image]} has the value ${images.data[at]}: give it the least and the largest value that inputs can have, as in epsilonGammaBox({ low: -1, high: 1 })`,
+  );
+}
 
 /** Nodes that are left out of programs where they change nothing; what they read then has the name of their output. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['Identity', 'Dropout', 'Cast', 'Reshape', 'Flatten']);
@@ -83,35 +106,58 @@ function aliases({ graph }: Pick<ModelDescription, 'graph'>, name: string): stri
 
 /** One program that propagates relevance by the rules assigned. */
 export function relevancePass({
+  name,
   key,
+  classifier,
   assignment,
   initial,
   conserved = true,
 }: {
+  name: string;
   key: string;
+  classifier: Pick<Task['classifier'], 'description'>;
   assignment: Assignment;
   initial: 'value' | 'one';
   /** Whether the rules are meant to keep the sum of relevance, which is then certified. */
   conserved?: boolean;
 }): OnePass {
   return {
+    name,
     key,
-    passes: passesOf(assignment.composite.convolution),
-    write: (context) => writeRelevance(context, assignment, initial),
+    passes: passesOf(mostUsed(assignment, classifier.description)),
+    write: (context) => writeRelevance(context, assignment, initial, conserved),
     ...(conserved && {
       certify: ({ start, ...outputs }, attributions) => certificateOf(start!.data, outputs, attributions),
     }),
   };
 }
 
-/** What the rule of the convolutions takes, which is nearly all of the time. */
+/** The rule of the operator that most layers with weights have, which take nearly all of the time. */
+function mostUsed({ composite, operators }: Assignment, { graph }: Pick<ModelDescription, 'graph'>): LrpRule {
+  const byDefault: Readonly<Record<string, LrpRule>> = {
+    Conv: composite.convolution,
+    ConvTranspose: composite.convolution,
+    Gemm: composite.dense,
+    MatMul: composite.dense,
+  };
+  const counts = Object.keys(byDefault).map((op) => graph.nodes.filter((node) => node.op === op).length);
+  const most = Object.keys(byDefault)[counts.indexOf(Math.max(...counts))]!;
+  return operators[most] ?? byDefault[most]!;
+}
+
+/** Passes through the network that a rule takes. */
 function passesOf(rule: LrpRule): OnePass['passes'] {
   if (rule.rule === 'pass') return { forwards: 1, backwards: 0 };
   const terms = sharesOf(rule, true).reduce((count, share) => count + share.terms.length, 0);
   return { forwards: rule.rule === 'epsilon' ? 1 : 1 + terms, backwards: terms };
 }
 
-function writeRelevance(context: PassContext, assignment: Assignment, initial: 'value' | 'one'): Written {
+function writeRelevance(
+  context: PassContext,
+  assignment: Assignment,
+  initial: 'value' | 'one',
+  counted: boolean,
+): Written {
   const { g, model, x, target, of, layer } = context;
   const applied = model(x);
   const wrt = layer === undefined ? x : applied.value(layer);
@@ -120,7 +166,8 @@ function writeRelevance(context: PassContext, assignment: Assignment, initial: '
   const slope = gradient(g, { of: output, wrt: [root] })[0]!;
   const start = initial === 'one' ? slope : g.mul(root, slope);
   const total = initial === 'one' ? perImage(g, start) : output;
-  const { relevance, lost } = propagate(g, { x, root, wrt, initial: start, assignment });
+  const { relevance, lost } = propagate(g, { x, root, wrt, initial: start, assignment, counted });
+  if (!counted) return { attributions: relevance, output };
   const atStart = initial === 'value' && !isLinear(of) ? [[headName(of), lossAt(g, output, start)] as const] : [];
   const losses = [...atStart, ...[...lost].map(([name, value]) => [outsideProgram(name), value] as const)];
   return {

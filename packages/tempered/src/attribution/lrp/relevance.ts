@@ -39,11 +39,21 @@ interface Account {
   readonly passed: Part[];
 }
 
-/** Writes the relevance of `wrt` from that of `root`; `x` is the image, from which both depend. */
-export function propagate(
-  g: GraphBuilder,
-  { x, root, wrt, initial, assignment }: { x: Value; root: Value; wrt: Value; initial: Value; assignment: Assignment },
-): Relevance {
+interface Propagation {
+  /** The image, from which `root` and `wrt` depend. */
+  readonly x: Value;
+  /** What relevance starts from, and what it is asked for. */
+  readonly root: Value;
+  readonly wrt: Value;
+  /** Of `root`. */
+  readonly initial: Value;
+  readonly assignment: Assignment;
+  /** Whether what is lost is counted, which is work. */
+  readonly counted: boolean;
+}
+
+/** Writes the relevance of `wrt` from that of `root`. */
+export function propagate(g: GraphBuilder, { x, root, wrt, initial, assignment, counted }: Propagation): Relevance {
   const sumOf = perImageIn(g, x, [...g.graph.nodes]);
   const network = findLayers(g, x, root);
   const nonNegative = nonNegativeIn(g);
@@ -52,6 +62,7 @@ export function propagate(
   const audited =
     (rule: Rule): Rule =>
     (context) => {
+      if (!counted) return rule(context);
       const { node, dys } = context;
       const arrived = dys.flatMap((dy, i) => (dy ? [{ value: dy, at: node.outputs[i]! }] : []));
       const account: Account = { arrived, passed: [] };

@@ -212,8 +212,23 @@ export function sharesOf(rule: Exclude<LrpRule, { rule: 'pass' }>, nonNegative: 
   }
 }
 
-/** Throws a UsageError for numbers that a rule cannot have. */
+const NAMES: Readonly<Record<LrpRule['rule'], true>> = {
+  epsilon: true,
+  gamma: true,
+  'z-plus': true,
+  'alpha-beta': true,
+  box: true,
+  'w-square': true,
+  flat: true,
+  pass: true,
+};
+
+/** Throws a UsageError for a rule that there is not, or numbers that it cannot have. */
 export function checkRule(rule: LrpRule): void {
+  if (!Object.hasOwn(NAMES, rule.rule))
+    throw new UsageError(
+      `relevance has no rule '${String(rule.rule)}': there are ${Object.keys(NAMES).join(', ')}, made by epsilonRule() and the like`,
+    );
   const numbers: Record<string, number> = {};
   if ('stabiliser' in rule) numbers.epsilon = rule.stabiliser.epsilon;
   if (rule.rule === 'gamma') numbers.gamma = rule.gamma;
@@ -221,6 +236,6 @@ export function checkRule(rule: LrpRule): void {
   for (const [name, value] of Object.entries(numbers))
     if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
       throw new UsageError(`${name} of the ${rule.rule} rule must be 0 or more, not ${value}`);
-  if (rule.rule === 'box' && !(rule.low < rule.high))
-    throw new UsageError(`the box rule needs low below high, not ${rule.low} and ${rule.high}`);
+  if (rule.rule === 'box' && !(rule.low < rule.high && Number.isFinite(rule.high - rule.low)))
+    throw new UsageError(`the box rule needs finite numbers, low below high, not ${rule.low} and ${rule.high}`);
 }
