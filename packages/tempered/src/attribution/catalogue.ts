@@ -81,7 +81,7 @@ const map = { relu: yesOrNo, resize: oneOf('bilinear', 'bilinear-corners', 'near
 /** Another method, by its name alone. */
 const inner: Setting<AttributionMethod> = {
   values: 'the name of a method',
-  read: (text) => lookUp(text)?.make({}),
+  read: (text, background) => lookUp(text)?.make({}, background),
 };
 
 const lookUp = (text: string): MethodEntry | undefined =>
@@ -117,7 +117,9 @@ const features: Setting<Features> = {
 
 const needed = (background: Tensor | undefined, name: string): Tensor => {
   if (background === undefined)
-    throw new UsageError(`'${name}' compares with background images, and there are none here`);
+    throw new UsageError(
+      `'${name}' compares with background images, and there are none here: give --background FILE.npy, or --data NAME`,
+    );
   return background;
 };
 

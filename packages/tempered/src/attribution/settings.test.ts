@@ -52,9 +52,13 @@ describe('lists of methods with settings', () => {
   it('gives a background to methods that compare with one', () => {
     const background = { shape: [3, 1, 2, 2], data: new Float32Array(12) };
     expect(methodsFrom('gradient-shap:samples=5', background)[0]!.method).toMatchObject({ background, samples: 5 });
-    expect(() => methodsFrom('deep-shap')).toThrow(
-      "'deep-shap' compares with background images, and there are none here",
-    );
+    expect(methodsFrom('smoothgrad:method=deep-lift-shap', background)[0]!.method).toMatchObject({
+      method: { name: 'deep-shap', background },
+    });
+    for (const list of ['deep-shap', 'vargrad:method=deep-shap'])
+      expect(() => methodsFrom(list)).toThrow(
+        "'deep-shap' compares with background images, and there are none here: give --background FILE.npy, or --data NAME",
+      );
   });
 
   it.each([
@@ -63,6 +67,8 @@ describe('lists of methods with settings', () => {
     ['grad-input:steps=3', /^'grad-input' has no setting 'steps': it has none$/],
     ['ig:steps=0', /^the setting 'steps' must be a whole number, 1 or more, not '0'$/],
     ['ig:steps=', /^the setting 'steps' must be a whole number, 1 or more, not ''$/],
+    ['ig:steps=4,baseline=white,steps=5', /^'ig:steps=4,baseline=white,steps=5' sets steps twice$/],
+    ['ig:max-steps=4,maxSteps=5', /sets max-steps twice$/],
     ['ig:rule=simpson', /^the setting 'rule' must be left\|right\|.*, not 'simpson'$/],
     ['smoothgrad:method=none', /^the setting 'method' must be the name of a method, not 'none'$/],
     ['neuron-conductance', /needs unit=LAYER:CHANNEL/],

@@ -6,8 +6,12 @@ import type { Tensor } from '../tensor.ts';
 export interface Setting<T> {
   /** What it can be, for lists and messages: "0.5", "yes|no". */
   readonly values: string;
-  /** Undefined for a text that is no such value. */
-  read(text: string): T | undefined;
+  /**
+   * Undefined for a text that is no such value.
+   *
+   * @param background images [N, ...] for what compares with a set of them
+   */
+  read(text: string, background?: Tensor): T | undefined;
 }
 
 type Settings = Readonly<Record<string, Setting<unknown>>>;
@@ -50,7 +54,7 @@ export function entry<Made, const S extends Settings>(options: EntryOptions<Made
     settings,
     make: (texts, background) => {
       const values = Object.entries(texts).map(
-        ([name, text]) => [name, readSetting(settings[name], name, text)] as const,
+        ([name, text]) => [name, readSetting(settings[name], name, text, background)] as const,
       );
       // Each value was read by the setting of its name.
       return make(Object.fromEntries(values) as ValuesOf<S>, background);
@@ -58,8 +62,13 @@ export function entry<Made, const S extends Settings>(options: EntryOptions<Made
   };
 }
 
-function readSetting(setting: Setting<unknown> | undefined, name: string, text: string): unknown {
-  const value = setting?.read(text);
+function readSetting(
+  setting: Setting<unknown> | undefined,
+  name: string,
+  text: string,
+  background: Tensor | undefined,
+): unknown {
+  const value = setting?.read(text, background);
   if (value === undefined) throw new UsageError(`the setting '${name}' must be ${setting?.values}, not '${text}'`);
   return value;
 }
@@ -149,6 +158,8 @@ function find<E extends Entry<unknown>>(catalogue: Readonly<Record<string, E>>, 
       if (!Object.hasOwn(entry.settings, setting)) throw new UsageError(noSetting(written, key, entry));
       return [setting, value.trim()] as const;
     });
+  const [repeated] = settings.find(([key], i) => settings.findIndex(([other]) => other === key) !== i) ?? [];
+  if (repeated !== undefined) throw new UsageError(`'${text}' sets ${kebabCase(repeated)} twice`);
   return { text, name, entry, settings: Object.fromEntries(settings) };
 }
 

@@ -37,6 +37,9 @@ export interface Inputs {
 /** Images to compare with unless others are asked for. */
 const BACKGROUND = 50;
 
+/** Images are made from the first on: more would not fit into memory. */
+const MADE = 100_000;
+
 /** Images of a data set that are explained unless others are asked for. */
 const USUAL = [0, 1, 2, 3];
 
@@ -63,11 +66,10 @@ export async function readInputs(
 }
 
 /** How many images of the data set. */
-function comparedWith({ background = String(BACKGROUND), data }: InputOptions): number {
+function comparedWith({ background = String(BACKGROUND) }: InputOptions): number {
   if (background.toLowerCase().endsWith('.npy')) return 0;
   if (!/^[1-9]\d*$/.test(background))
     throw new UsageError(`--background takes a number of images or a .npy file, not '${background}'`);
-  if (data === undefined) throw new UsageError('--background takes a .npy file where there is no --data');
   return Number(background);
 }
 
@@ -123,6 +125,8 @@ async function fromDataset(
 ): Promise<Inputs> {
   const { description, inputShape } = classifiers[0]!;
   const count = Math.max(...numbers) + 1 + numbers.length + compared;
+  if (name === 'shapes' && count > MADE)
+    throw new UsageError(`there is no image ${Math.max(...numbers)}: no more than ${MADE} shapes are made here`);
   const options = { name, dataDir, split, size: inputShape[1], seed, signal, onProgress };
   // Made on the spot only as far as needed; of files, the count is not known before they are read.
   const loaded = await loadDataset(name === 'shapes' ? { ...options, count } : options);

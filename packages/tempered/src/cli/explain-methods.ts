@@ -1,8 +1,8 @@
 /** @file Methods of attribution on the command line: `--method gradient,ig:steps=20`, with options that hold for all of them. */
 import type { Command } from 'commander';
 import type { AttributionMethod } from '../attribution/attribute.ts';
-import { methodCatalogue, methodsFrom } from '../attribution/catalogue.ts';
-import { findAll, kebabCase } from '../attribution/settings.ts';
+import { type MethodEntry, methodCatalogue, methodsFrom } from '../attribution/catalogue.ts';
+import { type Found, findAll, kebabCase } from '../attribution/settings.ts';
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import { readTensor } from './input.ts';
@@ -61,23 +61,30 @@ export async function methodsFor(command: Command, options: MethodOptions): Prom
   if (repeated !== undefined) throw new UsageError(`--method names ${repeated.text} twice`);
   const names = [...new Set(found.map(({ name }) => name))];
   const unused = SHARED.filter((name) => !found.some(({ entry }) => Object.hasOwn(entry.settings, name)));
-  const isAlone = !names.some((name) => WITH_BACKGROUND.includes(name));
+  const run = [...names, ...found.flatMap((each) => smoothedBy(each)?.name ?? [])];
+  const isAlone = !run.some((name) => WITH_BACKGROUND.includes(name));
   noteIgnored(command, isAlone ? [...unused, 'background'] : unused, `with --method ${names.join(',')}`);
   const file = options.baseline?.toLowerCase().endsWith('.npy') ? await readTensor(options.baseline) : undefined;
-  const specs = found.map(({ text, name, entry, settings }) => {
+  const specs = found.map((each) => {
+    const { text, name, entry, settings } = each;
     const shared = SHARED.filter((key) => Object.hasOwn(entry.settings, key) && !Object.hasOwn(settings, key))
       .filter((key) => options[key] !== undefined && !(key === 'baseline' && file))
       .map((key): [string, string] => [key, String(options[key])]);
     for (const [key, value] of shared) checkSetting(key, value, entry.settings[key]!);
     const all = Object.entries({ ...Object.fromEntries(shared), ...settings });
     const spec = all.length === 0 ? name : `${name}:${all.map((setting) => setting.join('=')).join(',')}`;
-    return { text, spec, takesFile: file !== undefined && !Object.hasOwn(settings, 'baseline') };
+    return {
+      text,
+      spec,
+      unit: unitOf(each, options),
+      takesFile: file !== undefined && !Object.hasOwn(settings, 'baseline'),
+    };
   });
   return (background) =>
-    specs.map(({ text, spec, takesFile }) => {
-      const { name, method, scale } = methodsFrom(spec, background)[0]!;
+    specs.map(({ text, spec, unit, takesFile }) => {
+      const { name, method } = methodsFrom(spec, background)[0]!;
       const withFile = takesFile && file && 'baseline' in method ? { ...method, baseline: file } : method;
-      return { text, name, method: withFile, unit: UNITS[name] ?? unitOf(scale, options) };
+      return { text, name, method: withFile, unit };
     });
 }
 
@@ -89,16 +96,30 @@ function checkSetting(name: string, value: string, setting: { values: string; re
   );
 }
 
-const unitOf = (scale: 'local' | 'global', { of, layer }: MethodOptions): string =>
-  scale === 'global' ? of : `${of} per unit of ${layer === undefined ? 'pixel value' : 'activation'}`;
+/** The method whose maps over noisy copies make up the map, where it is named. */
+const smoothedBy = ({ settings }: Found<MethodEntry>): Found<MethodEntry> | undefined =>
+  settings.method === undefined ? undefined : findAll(methodCatalogue, 'method', settings.method)[0];
+
+/** Of the attributions. */
+function unitOf(found: Found<MethodEntry>, { of, layer }: MethodOptions): string {
+  const { name, entry } = smoothedBy(found) ?? found;
+  const unit = UNITS[name];
+  const isSquared = SQUARED.includes(found.name);
+  if (unit !== undefined) return isSquared && unit !== NO_UNIT ? `squared ${unit}` : unit;
+  if (isSquared) return entry.scale === 'global' ? `squared ${of}` : 'squared slope';
+  return entry.scale === 'global' ? of : `${of} per unit of ${layer === undefined ? 'pixel value' : 'activation'}`;
+}
+
+/** Mean squares and variances over noisy copies. */
+const SQUARED: readonly string[] = ['smoothgrad-squared', 'vargrad'];
+
+const NO_UNIT = 'no unit';
 
 /** Of maps that are neither slopes nor shares of the output. */
 const UNITS: Readonly<Record<string, string>> = {
   activation: 'activation',
-  random: 'no unit',
+  random: NO_UNIT,
   edges: 'pixel value',
   'excitation-backprop': 'probability',
-  'guided-grad-cam': 'no unit',
-  'smoothgrad-squared': 'squared slope',
-  vargrad: 'squared slope',
+  'guided-grad-cam': NO_UNIT,
 };

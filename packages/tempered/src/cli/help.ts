@@ -43,15 +43,19 @@ function formatHelp(this: Help, command: Command, help: Help): string {
 const termOf = ({ flags, argChoices }: Option): string =>
   (argChoices ? flags.replace(/<.*>/, argChoices.join('|')) : flags.replace(/<(.*)>/, '$1')).replaceAll(' ', '\u00a0');
 
-/** Text in lines of at most `width` characters, indented from the second on; a no-break space is one that stays in its line. */
+/**
+ * Text in lines of at most `width` characters, indented from the second on; a no-break space is one that stays in its line,
+ * and a zero-width space a place where the line can end without one.
+ */
 export function fill(text: string, width: number, indentation: string): string {
+  const shown = (line: string): string => line.replace(/ $/, '').replaceAll('\u200b', '');
   const lines = [''];
-  for (const word of text.split(' ')) {
+  for (const word of text.split(/(?<=[ \u200b])/)) {
     const line = lines.at(-1)!;
-    if (line.length + word.length < width) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    if (shown(line + word).length <= width) lines[lines.length - 1] = line + word;
     else lines.push(`${indentation}${word}`);
   }
-  return lines.join('\n').replaceAll('\u00a0', ' ');
+  return lines.map(shown).join('\n').replaceAll('\u00a0', ' ');
 }
 
 /** "update rule: adam (default), sgd" instead of quoted lists. */

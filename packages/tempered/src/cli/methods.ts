@@ -45,9 +45,9 @@ const rowsOf = (catalogue: Readonly<Record<string, Entry<unknown> | undefined>>)
     return [{ name, summary: entry.summary, aliases: entry.aliases, settings: Object.fromEntries(settings) }];
   });
 
-/** Names to choose from are listed; what a number can be says itself. */
+/** Names to choose from are listed, long lists over several lines; what a number can be says itself. */
 const inWords = (setting: string, values: string): string =>
-  values.includes('|') ? `${setting}=${values.length > 50 ? values.replaceAll('|', '| ') : values}` : setting;
+  values.includes('|') ? `${setting}=${values.length > 50 ? values.replaceAll('|', '|\u200b') : values}` : setting;
 
 const COLUMN = 25;
 
