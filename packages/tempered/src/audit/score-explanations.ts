@@ -5,9 +5,16 @@ import type { Dataset } from '../data/dataset.ts';
 import { naturalAccuracy } from '../evaluation/accuracy.ts';
 import { type Control, controlMeasure } from '../evaluation/explanations/control.ts';
 import { CONTROL_MODEL_IN_WORDS, controlImages, trainControlModel } from '../evaluation/explanations/control-model.ts';
+import { type Lead, leadOver } from '../evaluation/explanations/lead.ts';
 import type { ControlKind } from '../evaluation/explanations/measure.ts';
 import { kindOf, type NamedMeasure } from '../evaluation/explanations/measures.ts';
-import { checkMasks, type MethodScores, type ScoreOptions, scoreMethod } from '../evaluation/explanations/score.ts';
+import {
+  checkMasks,
+  type MethodScores,
+  type ScoreOptions,
+  scoreMethod,
+  tryMethods,
+} from '../evaluation/explanations/score.ts';
 import { fitDataset } from '../evaluation/fit.ts';
 import type { Classifier } from '../models/classifier.ts';
 import { writeModelFile } from '../models/load.ts';
@@ -55,8 +62,8 @@ const BACKGROUND = 20;
 /**
  * Measures explanations and writes the folder: `report.html`, `score.json`, `tables/`.
  *
- * @throws UsageError when the folder holds another run, data and a model do not fit, or a measure needs masks that the
- *   data do not have
+ * @throws UsageError when the folder holds another run, data and a model do not fit, a measure needs masks that the data
+ *   do not have, or a method refuses the first image
  */
 export async function runScore(options: ScoreRunOptions): Promise<{ result: ScoreResult; report: string }> {
   const { models, measures, target, of, controls, seed, batchSize, folder, configuration, signal } = options;
@@ -66,6 +73,10 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
     Uint32Array.from({ length: Math.min(BACKGROUND, dataset.count) }, (_, i) => i),
   ).images;
   const methods = methodsFrom(options.methods, background);
+  for (const { name: model, classifier } of models) {
+    const onProgress = staged(options, `try on ${model}, `);
+    await tryMethods(classifier, { dataset, methods, target, of, seed, batchSize, signal, onProgress });
+  }
   const run = await openRun(folder, {
     manifest: {
       command: 'score',
@@ -79,7 +90,10 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
       versions: versions(),
       device: models[0]!.classifier.runtime.description,
       // Compared when a run is resumed: a file may have been replaced.
-      dataHashes: { data: hashDataset(dataset), ...Object.fromEntries(models.map(({ name, hash }) => [name, hash])) },
+      dataHashes: {
+        data: hashDataset(dataset),
+        ...Object.fromEntries(models.map(({ name, hash }) => [`model ${name}`, hash])),
+      },
       modelHashes: Object.fromEntries(models.map(({ file, hash }) => [file, hash])),
     },
   });
@@ -98,6 +112,14 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
   const accuracies = await run.step('accuracy', () =>
     Promise.all(models.map(({ classifier }) => naturalAccuracy(classifier, dataset, { signal }))),
   );
+  const randomMaps = methods.find(({ name }) => name === 'random')?.text;
+  const overRandom = (model: string, { method }: MethodScores, name: string, values: Scores): Lead | null => {
+    const random = rows.find((row) => row.model === model && row.found.method === randomMaps);
+    const others = random?.found.scores.find(({ measure }) => measure === name)?.values;
+    if (others === undefined || method === randomMaps) return null;
+    const { measure } = measures.find(({ text }) => text === name)!;
+    return leadOver(numbers(values), numbers(others), { better: kindOf(measure).better(measure), seed });
+  };
   const result: ScoreResult = {
     dataset: { name: dataset.name, split: dataset.split, count: dataset.count, note: dataset.note },
     models: models.map(({ name, file }, m) => ({ name, file, accuracy: accuracies[m]! })),
@@ -122,7 +144,10 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
       method: found.method,
       ...found.cost,
       seconds: found.seconds,
-      scores: found.scores.map(({ values: _, ...score }) => score),
+      scores: found.scores.map(({ values, ...score }) => {
+        const lead = overRandom(model, found, score.measure, values);
+        return { ...score, ...(lead && { overRandom: lead }) };
+      }),
     })),
     protocol: protocolOf(options, dataset),
     versions: { ...versions(), device: models[0]!.classifier.runtime.description },
@@ -130,6 +155,10 @@ export async function runScore(options: ScoreRunOptions): Promise<{ result: Scor
   await writeResults(run, result, rows);
   return { result, report: run.path('report.html') };
 }
+
+type Scores = MethodScores['scores'][number]['values'];
+
+const numbers = (values: Scores): Float64Array => Float64Array.from(values, (value) => value ?? Number.NaN);
 
 const staged = ({ onProgress }: Work, before: string): Work['onProgress'] =>
   onProgress && ((progress) => onProgress({ ...progress, stage: `${before}${progress.stage}` }));
@@ -194,7 +223,7 @@ function protocolOf({ target, of, controls, seed }: ScoreRunOptions, dataset: Da
     {
       name: 'Intervals',
       value:
-        '95%: percentiles of 1000 bootstrap samples of the images for means and medians, Clopper–Pearson for shares',
+        '95%: percentiles of 1000 bootstrap samples of the images for means and medians, Clopper–Pearson for shares; a lead over random maps is told by the differences image by image, as in controls',
     },
     {
       name: 'Controls',
@@ -221,10 +250,13 @@ async function writeResults(
   await run.writeTable(
     'scores',
     result.rows.flatMap(({ model, method, scores }) =>
-      scores.map(({ measure, value, lower, upper, count, undefinedCount }) => {
+      scores.map(({ measure, value, lower, upper, count, undefinedCount, overRandom }) => {
         const { better, over } = measures.find(({ name }) => name === measure)!;
         const fit = controlOf(measure)?.fit;
-        return { model, method, measure, better, over, value, lower, upper, count, undefinedCount, fit };
+        return {
+          ...{ model, method, measure, better, over, value, lower, upper, count, undefinedCount, fit },
+          ...{ overRandom: overRandom?.mean, overRandomLower: overRandom?.lower, overRandomUpper: overRandom?.upper },
+        };
       }),
     ),
   );

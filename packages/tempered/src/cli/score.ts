@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { methodsFrom } from '../attribution/catalogue.ts';
 import { EXPLAINED, type Explained } from '../attribution/explained.ts';
@@ -81,11 +81,11 @@ export function scoreCommand(): Command {
       // What is wrong with the settings should be said before anything is read.
       checkExplained(of);
       checkControls(controls);
+      const names = modelNames(paths);
       const asked = options.metrics === undefined ? undefined : namedOnce('--metrics', measuresFrom(options.metrics));
       namedOnce('--methods', methodsFrom(options.methods, zeros([1])));
       const { runScore } = await import('../audit/score-explanations.ts');
       const { result, report: page } = await withRuntime(options, async (runtime) => {
-        const names = modelNames(paths);
         const models = [];
         for (const [i, file] of paths.entries()) {
           const classifier = await loadClassifier(file, { ...readingOptions(options), runtime });
@@ -118,6 +118,9 @@ const usualMeasures = ({ masks }: Dataset): NamedMeasure[] =>
 
 /** File names without folder and ending, where these tell the models apart. */
 function modelNames(paths: readonly string[]): readonly string[] {
+  const files = paths.map((path) => resolve(path));
+  const twice = paths.find((_, i) => files.indexOf(files[i]!) < i);
+  if (twice !== undefined) throw new UsageError(`the model ${twice} is given twice`);
   const short = paths.map((path) => basename(path, '.onnx'));
   return new Set(short).size === paths.length ? short : paths;
 }

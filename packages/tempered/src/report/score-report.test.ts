@@ -55,9 +55,10 @@ const RESULT: ScoreResult = {
   ],
   rows: [
     row('plain', 'gradient', [
-      score('mass', 0.3),
-      score('loss', 0.5),
-      score('noise', 0.9),
+      // The intervals of the loss overlap; its images do not.
+      { ...score('mass', 0.3), overRandom: lead(0.1) },
+      { ...score('loss', 0.85), overRandom: lead(0.5) },
+      { ...score('noise', 0.9), overRandom: lead(0.1) },
       score('other', 1),
       score('sparse', 0.5),
     ]),
@@ -101,10 +102,23 @@ describe('findings of scores', () => {
     expect(texts.filter((text) => /^(loss|noise|other): /.test(text))).toEqual([]);
   });
 
-  it('tell what is no better than random', () => {
+  it('tell what is no better than random, image by image, and what is worse', () => {
     expect(texts.slice(3)).toEqual([
-      'Random maps: On plain these do not score better than random maps: mass (gradient).',
+      'Random maps: On plain these are no better than random maps that can be told, image by image: mass (gradient).',
     ]);
+  });
+
+  it('tell what is worse than random', () => {
+    const rows = RESULT.rows.map((each) => ({
+      ...each,
+      scores: each.scores.map((own) => ({
+        ...own,
+        ...(own.overRandom && { overRandom: { ...own.overRandom, told: 'worse' as const } }),
+      })),
+    }));
+    expect(scoreFindings({ ...RESULT, rows }).at(-1)!.text).toBe(
+      'On plain these are worse than random maps: mass (gradient); loss (gradient).',
+    );
   });
 });
 

@@ -2,6 +2,7 @@
 import type { Proportion } from '../evaluation/accuracy.ts';
 import type { Control } from '../evaluation/explanations/control.ts';
 import type { Estimate } from '../evaluation/explanations/estimate.ts';
+import type { Lead } from '../evaluation/explanations/lead.ts';
 
 export interface ScoreResult {
   readonly dataset: { readonly name: string; readonly split: string; readonly count: number; readonly note?: string };
@@ -61,6 +62,8 @@ export interface ScoreRow {
 
 export interface MeasuredScore extends Estimate {
   readonly measure: string;
+  /** Over random maps of the same model, where those were asked for. */
+  readonly overRandom?: Lead;
 }
 
 /** The score of a model's method by a measure; undefined where the measure does not apply to the method. */

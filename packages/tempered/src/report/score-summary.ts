@@ -1,9 +1,10 @@
 /** @file What measures of explanations found, in sentences that follow from the numbers, whichever way they fall. */
+import type { Lead } from '../evaluation/explanations/lead.ts';
 import { list } from './format.ts';
 import { isFit, type MeasuredScore, type ScoredMeasure, type ScoreResult, scoreOf } from './score-result.ts';
 import type { Finding } from './summary.ts';
 
-/** One finding a question; differences count when intervals are apart, and only by measures that passed their control. */
+/** One finding a question; models differ when intervals are apart, and only by measures that passed their control. */
 export function scoreFindings(result: ScoreResult): Finding[] {
   return [...controls(result), ...comparisons(result), ...againstRandom(result)];
 }
@@ -62,31 +63,26 @@ function comparisons({ models, methods, measures, rows }: ScoreResult): Finding[
 /** Random maps and edges do not look at the model. */
 const isExplanation = ({ name }: { readonly name: string }): boolean => !['random', 'edges'].includes(name);
 
-/** Methods that are no better than random maps, where those were asked for. */
-function againstRandom({ models, methods, measures, rows }: ScoreResult): Finding[] {
-  if (!methods.some(({ name }) => name === 'random')) return [];
+/** Methods that are no better than random maps, image by image, where those were asked for. */
+function againstRandom({ models, measures, rows }: ScoreResult): Finding[] {
   return models.flatMap(({ name: model }) => {
-    const own = rows.filter((row) => row.model === model);
-    const random = own.find(({ method }) => method === 'random')!;
-    const beaten = measures
-      .filter((measure) => measure.ofTruth && isFit(measure) === true)
-      .flatMap((measure) => {
-        const not = own.filter(
-          (row) =>
-            isExplanation({ name: row.method }) &&
-            scoreOf(row, measure) &&
-            scoreOf(random, measure) &&
-            compare(scoreOf(row, measure), scoreOf(random, measure), measure) <= 0,
-        );
-        return not.length > 0 ? [`${measure.name} (${list(not.map(({ method }) => method))})`] : [];
-      });
-    return beaten.length > 0
-      ? [
-          {
-            topic: 'Random maps',
-            text: `On ${model} these do not score better than random maps: ${beaten.join('; ')}.`,
-          },
-        ]
-      : [];
+    const own = rows.filter((row) => row.model === model && isExplanation({ name: row.method }));
+    const named = (wanted: readonly Lead['told'][]) =>
+      measures
+        .filter((measure) => measure.ofTruth && isFit(measure) === true)
+        .flatMap((measure) => {
+          const found = own.filter((row) => {
+            const lead = scoreOf(row, measure)?.overRandom;
+            return lead !== undefined && wanted.includes(lead.told);
+          });
+          return found.length > 0 ? [`${measure.name} (${list(found.map(({ method }) => method))})`] : [];
+        })
+        .join('; ');
+    const [open, worse] = [named(['unknown', 'same']), named(['worse'])];
+    const sentences = [
+      open && `On ${model} these are no better than random maps that can be told, image by image: ${open}.`,
+      worse && `On ${model} these are worse than random maps: ${worse}.`,
+    ].filter((sentence) => sentence !== '');
+    return sentences.length > 0 ? [{ topic: 'Random maps', text: sentences.join(' ') }] : [];
   });
 }

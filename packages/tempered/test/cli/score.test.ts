@@ -1,5 +1,5 @@
 /** `tempered score` and `tempered methods`, as users run them. */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Folder, smallClassifier, smallData, tempered, temporaryFolder } from './command.ts';
 
@@ -58,6 +58,34 @@ it.each([
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^error: [^\n]+\n$/);
   expect(stderr).toContain(message);
+});
+
+it('refuses a model that is given twice, and what a method refuses before the folder is made', async () => {
+  const twice = await tempered(args(folder.file('small.onnx')));
+  expect({ code: twice.code, stdout: twice.stdout }).toEqual({ code: 2, stdout: '' });
+  expect(twice.stderr).toMatch(/^error: the model .*small\.onnx is given twice\n$/);
+  const refused = await tempered(args('--methods', 'gradient,kernel-shap:samples=2', '--out', folder.file('refused')));
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('Kernel SHAP of');
+  await expect(access(folder.file('refused'))).rejects.toThrow();
+});
+
+it('keeps a model that is named like the data apart from them', async () => {
+  await folder.write('data.onnx', smallClassifier());
+  const named = [
+    'score',
+    folder.file('data.onnx'),
+    '--data',
+    folder.file('data.npz'),
+    '--count',
+    '2',
+    '--controls',
+    '0',
+  ];
+  const more = ['--methods', 'gradient', '--metrics', 'sparseness', '--threads', '1', '--out', folder.file('named')];
+  expect((await tempered([...named, ...more])).code).toBe(0);
+  const { dataHashes } = JSON.parse(await readFile(folder.file('named', 'manifest.json'), 'utf8'));
+  expect(Object.keys(dataHashes)).toEqual(['data', 'model data']);
 });
 
 it('lists methods and metrics in 80 columns', async () => {

@@ -8,7 +8,7 @@ import { affineModel, networkModel, noiseImages } from '../../models/testing/sma
 import { createNodeRuntime } from '../../runtime/node/node-runtime.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import { measuresFrom } from './measures.ts';
-import { scoreMethod } from './score.ts';
+import { scoreMethod, tryMethods } from './score.ts';
 
 const COUNT = 9;
 const images = noiseImages(COUNT, [1, 4, 4]);
@@ -110,5 +110,21 @@ describe('scores of a method', () => {
     );
     const pictures = scoreMethod(line, { ...options, measures: measuresFrom('sparseness') });
     await expect(pictures).rejects.toThrow(UsageError);
+  });
+
+  it('try what a method refuses on a single image', async () => {
+    const totals: number[] = [];
+    const tried = (list: string) =>
+      tryMethods(classifier, {
+        dataset: dataset(false),
+        methods: methodsFrom(list),
+        onProgress: ({ total }) => totals.push(total),
+      });
+    await tried('ig:steps=4,gradient');
+    expect(new Set(totals)).toEqual(new Set([1]));
+    await expect(tried('gradient,cam')).rejects.toThrow('has no class activation maps');
+    const refused = tried('gradient,kernel-shap:samples=2');
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow('Kernel SHAP');
   });
 });

@@ -3,7 +3,7 @@ import { type Attribution, attribute } from '../../attribution/attribute.ts';
 import type { NamedMethod } from '../../attribution/catalogue.ts';
 import type { Explained } from '../../attribution/explained.ts';
 import type { Cost } from '../../attribution/explanation.ts';
-import type { Dataset } from '../../data/dataset.ts';
+import { type Dataset, subset } from '../../data/dataset.ts';
 import { UsageError } from '../../errors.ts';
 import { defaultBatchSize } from '../../models/batching.ts';
 import type { Classifier } from '../../models/classifier.ts';
@@ -104,6 +104,19 @@ export async function scoreMethod(
   };
 }
 
+/**
+ * Explains a single image by each method, so that what a method refuses is known before the work begins.
+ *
+ * @throws UsageError what a method refuses, or that its maps are no pictures
+ */
+export async function tryMethods(
+  classifier: Classifier,
+  { dataset, methods, ...options }: Omit<ScoreOptions, 'method' | 'measures'> & { methods: readonly NamedMethod[] },
+): Promise<void> {
+  const first = subset(dataset, [0]);
+  for (const method of methods) await scoreMethod(classifier, { ...options, dataset: first, method, measures: [] });
+}
+
 /** Throws a UsageError when a measure needs masks that the data set does not have. */
 export function checkMasks(dataset: Dataset, measures: readonly NamedMeasure[]): void {
   const needing = measures.find(({ measure }) => kindOf(measure).needs.includes('masks'));
@@ -146,6 +159,7 @@ async function scoreBlock(
   const seconds = (performance.now() - started) / 1000;
   const { targets, cost, certificate, featureSizes } = explanation;
   const completeness = certificate?.completeness;
+  const attributions = pictures(explanation.attributions, images, method);
   const values: Record<string, Float64Array> = {};
   for (const { text, measure } of measures) {
     const { needs, score } = kindOf(measure);
@@ -155,7 +169,7 @@ async function scoreBlock(
       {
         ...{ classifier, images, targets, completeness, seed, imageNumbers, batchSize, signal, onProgress },
         ...{ ranking: method.ranking, scale: method.scale, featureSizes },
-        attributions: pictures(explanation.attributions, images, method),
+        attributions,
         masks: needs.includes('masks') ? dataset.masks!(imageNumbers) : undefined,
         explain: async (others, on = classifier) => {
           const again = await attribute(on, { ...common, images: others, target: targets });
