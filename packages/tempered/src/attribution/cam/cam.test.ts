@@ -414,6 +414,15 @@ describe('the default layer', () => {
   });
 });
 
+it.each([
+  [gradCamPlusPlus({ weighting: 'product' as 'sum' }), /^weighting must be sum or mean, not 'product'/],
+  [scoreCam({ weighting: 'mean' as 'softmax' }), /^weighting must be softmax or increase, not 'mean'/],
+])('$0.name refuses a weighting that there is not', async (method, message) => {
+  const refusal = await mapOf(gap, method).catch((error) => error);
+  expect(refusal).toBeInstanceOf(UsageError);
+  expect(refusal.message).toMatch(message);
+});
+
 describe('a unit inside the network', () => {
   /** Two feature maps, a dense layer from the first of them, and the logits from the second. */
   const model = modelOf(SHAPE, 3, (g, x) => {

@@ -1,10 +1,13 @@
+import { checkChoice } from '../check-choice.ts';
 import type { Task } from '../explanation.ts';
 import type { OnePass } from '../one-pass.ts';
 import { type ChannelWeights, type MapOptions, mapPass, positionAxes, weighed } from './activation-map.ts';
 
+const WEIGHTINGS = ['sum', 'mean'] as const;
+
 export interface GradCamPlusPlus extends Required<MapOptions> {
   readonly name: 'grad-cam++';
-  readonly weighting: 'sum' | 'mean';
+  readonly weighting: (typeof WEIGHTINGS)[number];
 }
 
 /**
@@ -38,5 +41,8 @@ export const gradCamPlusPlusWeights =
     return over(g.div(g.relu(slopes), safe));
   };
 
-export const gradCamPlusPlusPass = (method: GradCamPlusPlus, task: Task): OnePass =>
-  mapPass(`${method.name} ${method.weighting}`, weighed(gradCamPlusPlusWeights(method.weighting)), method, task);
+export function gradCamPlusPlusPass(method: GradCamPlusPlus, task: Task): OnePass {
+  const { name, weighting } = method;
+  checkChoice('weighting', weighting, WEIGHTINGS);
+  return mapPass(`${name} ${weighting}`, weighed(gradCamPlusPlusWeights(weighting)), method, task);
+}

@@ -7,6 +7,7 @@ import { softmaxRows } from '../../models/predict.ts';
 import { concatRows, rows, type Tensor, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import { type Baseline, baselineDraws, baselinesOf } from '../baseline.ts';
+import { checkChoice } from '../check-choice.ts';
 import { explained, keyOfExplained } from '../explained.ts';
 import type { Explain, Task } from '../explanation.ts';
 import { mapImages } from '../one-pass.ts';
@@ -14,9 +15,11 @@ import { taskRows } from '../task-rows.ts';
 import { acrossChannels, finished, type MapOptions, weighedLayer } from './activation-map.ts';
 import { resized } from './resizing.ts';
 
+const WEIGHTINGS = ['softmax', 'increase'] as const;
+
 export interface ScoreCam extends Required<MapOptions> {
   readonly name: 'score-cam';
-  readonly weighting: 'softmax' | 'increase';
+  readonly weighting: (typeof WEIGHTINGS)[number];
   readonly baseline: Baseline;
 }
 
@@ -43,6 +46,7 @@ export const scoreCam = ({
 
 export const explainScoreCam: Explain<ScoreCam> = async (task, method) => {
   const { classifier, images, batchSize } = task;
+  checkChoice('weighting', method.weighting, WEIGHTINGS);
   if (baselineDraws(method.baseline) !== 1)
     throw new UsageError('Score-CAM masks towards one baseline an image: an average of several is none');
   const layer = weighedLayer(task);

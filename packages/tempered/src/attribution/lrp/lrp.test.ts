@@ -729,7 +729,7 @@ describe('relevance', () => {
       { operators: { Gemm: { ...flatRule(), rule: 'w_square' as 'flat' } as LrpRule } },
       /no rule 'w_square': there are epsilon, gamma, z-plus, alpha-beta, box, w-square, flat, pass/,
     ],
-    ['an unknown start', { initial: 'zero' as 'one' }, /starts with value or one, not 'zero'/],
+    ['an unknown start', { initial: 'zero' as 'one' }, /initial must be value or one, not 'zero'/],
     [
       'inputs outside of the box',
       { composite: epsilonGammaBox({ low: 0.6 }) },

@@ -4,6 +4,7 @@ import { UsageError } from '../../errors.ts';
 import type { AppliedModel, ModelDescription } from '../../models/classifier.ts';
 import { inProgram, outsideProgram } from '../../models/namespace.ts';
 import type { Tensor } from '../../tensor.ts';
+import { checkChoice } from '../check-choice.ts';
 import { type Explained, explained } from '../explained.ts';
 import { type Certificate, completenessOf, type LostRelevance, type Task } from '../explanation.ts';
 import { resolveLayer } from '../layer.ts';
@@ -66,8 +67,7 @@ export const lrpPass = ({ composite, operators, layers, initial }: Lrp, task: Ta
   const { classifier } = task;
   const rules = [...Object.values(composite), ...Object.values(operators), ...Object.values(layers)];
   for (const rule of rules) if (rule !== undefined) checkRule(rule);
-  if (!INITIAL.includes(initial))
-    throw new UsageError(`relevance starts with ${INITIAL.join(' or ')}, not '${String(initial)}'`);
+  checkChoice('initial', initial, INITIAL);
   checkInBox(composite, task);
   const named = Object.entries(layers).flatMap(([name, rule]) =>
     aliases(classifier.description, resolveLayer(classifier.description, name)).map(

@@ -260,6 +260,35 @@ describe('on a smooth network', () => {
     ).toBeLessThan(3e-6);
   });
 
+  it('occlusion counts no windows behind the border, for a stride above the window', async () => {
+    const shape = [2, 4, 5];
+    const classifier = new Classifier(
+      networkModel({ inputShape: shape, classes: 3, activation: 'Tanh', bias: true }),
+      runtime,
+    );
+    const one = noiseImages(1, shape, 3);
+    // The corner of 3 × 3 pixels, and at most what begins in the fifth column.
+    for (const [stride, windows] of [
+      [5, 1],
+      [9, 1],
+      [4, 2],
+    ] as const) {
+      const { attributions, output, cost } = await attribute(classifier, {
+        images: one,
+        target: 2,
+        method: occlusion({ window: 3, stride }),
+      });
+      expect(cost.forwards).toBe(1 + windows);
+      const inside = (i: number) => Math.floor(i / 5) % 4 < 3 && i % 5 < 3;
+      const hidden = { shape: one.shape, data: one.data.map((value, i) => (inside(i) ? 0 : value)) };
+      const fall = output[0]! - (await predictLogits(classifier, hidden)).data[2]!;
+      for (let i = 0; i < 20; i++) {
+        if (inside(i)) expect(attributions.data[i]).toBeCloseTo(fall, 5);
+        else if (windows === 1) expect(attributions.data[i]).toBe(0);
+      }
+    }
+  });
+
   it('explains probability, difference and a unit', async () => {
     const logits = (await predictLogits(smooth, image)).data;
     const exp = [...logits].map(Math.exp);
@@ -273,7 +302,7 @@ describe('on a smooth network', () => {
       expect(certificate!.completeness![0]!.error).toBeLessThan(1e-6);
     }
     const hidden = smooth.description.graph.nodes.find(({ op }) => op === 'Tanh')!.outputs[0]!;
-    for (const method of [occlusion(), rise({ samples: 5 }), kernelShap({ features: FIVE })]) {
+    for (const method of [occlusion(), rise({ samples: 5, cells: 2 }), kernelShap({ features: FIVE })]) {
       const { attributions } = await explain(method, { of: { unit: `${hidden}:3` } });
       expect(Math.max(...attributions.data.map(Math.abs))).toBeGreaterThan(0);
     }
@@ -306,7 +335,7 @@ const everyMethod: [string, AttributionMethod][] = [
   ['occlusion', occlusion({ window: [2, 1, 2] })],
   ['feature ablation', featureAblation({ features: { superpixels: 4 } })],
   ['RISE', rise({ samples: 30, cells: 2 })],
-  ['RISE by empirical mean', rise({ samples: 30, cells: 3, normalisation: 'empirical' })],
+  ['RISE by empirical mean', rise({ samples: 30, cells: 2, normalisation: 'empirical' })],
   ['LIME', lime({ features: { squares: 2 }, samples: 40 })],
   ['Kernel SHAP', kernelShap({ features: 'elements', samples: 70 })],
   ['sampled Shapley values', shapleySampling({ features: 'pixels', permutations: 6 })],
@@ -399,8 +428,14 @@ describe('bad input', () => {
     ['window too long', occlusion({ window: 4 }), /window of 4 with steps of 2 does not go over an axis of 2/],
     ['window of two axes', occlusion({ window: [1, 1] }), /has 2 lengths, the input has 3/],
     ['stride 0', occlusion({ stride: 0 }), /steps of 0/],
-    ['probability 1', rise({ probability: 1 }), /between 0 and 1, not 1/],
+    ['probability 1', rise({ probability: 1, cells: 2 }), /between 0 and 1, not 1/],
     ['no masks', rise({ samples: 0 }), /samples must be a whole number/],
+    [
+      'unknown normalisation',
+      rise({ normalisation: 'mean' as 'expected', cells: 2 }),
+      /expected or empirical, not 'mean'/,
+    ],
+    ['cells of less than a pixel', rise({ cells: 3 }), /images of 2 pixels .* have no 3 cells/],
     ['baselines of RISE', rise({ baseline: 'uniform' }), /one baseline an image/],
     ['kernel width', lime({ kernelWidth: 0 }), /kernel width must be above 0/],
     ['ridge', lime({ ridge: -1 }), /ridge must be 0 or more/],

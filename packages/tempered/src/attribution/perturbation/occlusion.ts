@@ -98,7 +98,8 @@ function windowsAlong(shape: readonly number[], { window, stride }: Occlusion): 
       throw new UsageError(
         `a window of ${wide} with steps of ${step} does not go over an axis of ${length}: both are whole numbers from 1, and the window is no longer than the axis`,
       );
-    const windows = Math.ceil((length - wide) / step) + 1;
+    // With a step above the window, the one after the last that fits may lie behind the border, and hide nothing.
+    const windows = Math.min(Math.ceil((length - wide) / step) + 1, Math.ceil(length / step));
     return { length, window: wide, starts: Array.from({ length: windows }, (_, k) => k * step) };
   });
 }

@@ -8,14 +8,17 @@ import type { HostTensor, ResidentTensor } from '../../runtime/runtime.ts';
 import { rows, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import { type Baseline, baselineDraws, baselinesOf } from '../baseline.ts';
+import { checkChoice } from '../check-choice.ts';
 import { checkCount } from '../check-count.ts';
 import type { Explain, Task } from '../explanation.ts';
 import { type AtEngine, keyOfMasked, readBy, withMasked, writeMasked } from './masked.ts';
 import { refuseLayer } from './refuse-layer.ts';
 import { relativeStandardError } from './standard-error.ts';
 
+const NORMALISATIONS = ['expected', 'empirical'] as const;
+
 /** What a pixel's sum of values is divided by. */
-export type RiseNormalisation = 'expected' | 'empirical';
+export type RiseNormalisation = (typeof NORMALISATIONS)[number];
 
 export interface Rise {
   readonly name: 'rise';
@@ -43,7 +46,7 @@ export const rise = ({
 }: {
   /** Masks an image. Default 4000. */
   samples?: number;
-  /** Cells along a side of the grid. Default 7. */
+  /** Cells along a side of the grid, at most the pixels along the shorter side. Default 7. */
   cells?: number;
   /** Of a cell to be on, between 0 and 1. Default 0.5. */
   probability?: number;
@@ -87,7 +90,7 @@ export const explainRise: Explain<Rise> = async (task, method) => {
   return { attributions, output, ...(samples > 1 && { certificate: { standardError } }) };
 };
 
-function checkRise(task: Task, { name, samples, cells, probability, baseline }: Rise): void {
+function checkRise(task: Task, { name, samples, cells, probability, normalisation, baseline }: Rise): void {
   refuseLayer(task, name);
   if (baselineDraws(baseline) !== 1)
     throw new UsageError('RISE masks towards one baseline an image: an average of several is none');
@@ -96,6 +99,10 @@ function checkRise(task: Task, { name, samples, cells, probability, baseline }: 
     throw new UsageError(`RISE explains images [C, H, W], not inputs of shape [${shape.join(', ')}]`);
   checkCount('samples', samples);
   checkCount('cells', cells);
+  const side = Math.min(...shape.slice(1));
+  if (cells > side)
+    throw new UsageError(`images of ${side} pixels along their shorter side have no ${cells} cells there: take fewer`);
+  checkChoice('normalisation', normalisation, NORMALISATIONS);
   if (!(probability > 0 && probability < 1))
     throw new UsageError(`the probability of a cell must lie between 0 and 1, not ${probability}`);
 }
