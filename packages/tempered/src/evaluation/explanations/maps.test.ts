@@ -17,17 +17,11 @@ import {
 import type { MeasureTask } from './measure.ts';
 import { type ExplanationMeasure, kindOf } from './measures.ts';
 
-const scores = async (measure: ExplanationMeasure, attributions: Tensor, masks?: Tensor) => [
-  ...(await kindOf(measure).score(
-    {
-      attributions,
-      masks,
-      seed: 0,
-      imageNumbers: Array.from({ length: attributions.shape[0]! }, (_, n) => n),
-    } as MeasureTask,
-    measure,
-  )),
-];
+const scores = async (measure: ExplanationMeasure, attributions: Tensor, masks?: Tensor) => {
+  const imageNumbers = Array.from({ length: attributions.shape[0]! }, (_, n) => n);
+  const task: Partial<MeasureTask> = { attributions, seed: 0, imageNumbers, ...(masks && { masks }) };
+  return [...(await kindOf(measure).score(task as MeasureTask, measure))];
+};
 
 describe('sparseness and complexity', () => {
   it.each([
