@@ -29,6 +29,7 @@ const model: ModelDescription = modelOf([1, 6, 6], 3, (g, x) => {
 
 const quick: Readonly<Record<string, string>> = {
   samples: 'samples=4',
+  cells: 'cells=3',
   steps: 'steps=3',
   permutations: 'permutations=2',
   features: 'features=squares-4',
