@@ -67,12 +67,11 @@ const deepLiftPass = (rule: DeepLiftRule, local: boolean, baselines: Tensor): On
   feeds: () => ({ baseline: baselines }),
   write: ({ x, target, of, layer, fed, ...context }) => {
     const result = writeDeepLift(context, { x, baseline: fed.baseline!, target, of, layer, rule });
-    const { g } = context;
     return {
       attributions: local ? result.multipliers : result.contributions,
       output: result.output,
       baseOutput: result.baseOutput,
-      others: { sum: sumOfRows(g, result.contributions) },
+      ...(local && { others: { sum: sumOfRows(context.g, result.contributions) } }),
     };
   },
   certify: ({ output, baseOutput, sum }, attributions) => {
