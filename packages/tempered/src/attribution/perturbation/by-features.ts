@@ -12,10 +12,9 @@ import { relativeStandardError } from './standard-error.ts';
 
 interface ByFeatures {
   readonly name: string;
-  /** Default: at most 50 superpixels of an image, the channels of a layer's feature map, single elements of anything else. */
+  /** Default: at most `superpixels` of an image, the channels of a layer's feature map, single elements of anything else. */
   readonly features: Features | undefined;
-  /** Instead of 50. */
-  readonly superpixels?: number;
+  readonly superpixels: number;
   /** Default: each feature's mean or, where a feature is one value, black. */
   readonly baseline: FeatureBaseline | undefined;
   /** Whether the numbers should add up to the value of the image minus that of the baseline. */
@@ -38,7 +37,7 @@ export interface Solution {
  */
 export async function explainByFeatures(
   task: Task,
-  { name, features, superpixels = 50, baseline, complete }: ByFeatures,
+  { name, features, superpixels, baseline, complete }: ByFeatures,
   solve: (game: Game, random: Random) => Promise<Solution>,
 ): Promise<Explanation> {
   const { images, seed, imageNumbers, onProgress } = task;

@@ -27,7 +27,11 @@ export const featureAblation = ({
 } = {}): FeatureAblation => ({ name: 'feature-ablation', ...(features !== undefined && { features }), baseline });
 
 export const explainFeatureAblation: Explain<FeatureAblation> = (task, { name, features, baseline }) =>
-  explainByFeatures(task, { name, features, baseline, complete: false }, async ({ features: count, all, values }) => {
-    const without = await values(count, (feature, kept) => (kept.fill(1)[feature] = 0));
-    return { values: without.map((value) => all - value) };
-  });
+  explainByFeatures(
+    task,
+    { name, features, superpixels: 50, baseline, complete: false },
+    async ({ features: count, all, values }) => {
+      const without = await values(count, (feature, kept) => (kept.fill(1)[feature] = 0));
+      return { values: without.map((value) => all - value) };
+    },
+  );

@@ -46,7 +46,7 @@ export const kernelShap = ({
 
 export const explainKernelShap: Explain<KernelShap> = async (task, { name, samples, features, baseline }) => {
   if (samples !== undefined) checkCount('samples', samples);
-  return explainByFeatures(task, { name, features, baseline, complete: true }, (game, random) =>
+  return explainByFeatures(task, { name, features, superpixels: 50, baseline, complete: true }, (game, random) =>
     solveKernelShap(game, samples ?? 2 * game.features + 2048, random),
   );
 };

@@ -57,7 +57,7 @@ export const explainLime: Explain<Lime> = async (task, method) => {
   checkCount('samples', samples);
   if (!(kernelWidth > 0)) throw new UsageError(`the kernel width must be above 0, not ${kernelWidth}`);
   if (!(ridge >= 0 && ridge < Number.POSITIVE_INFINITY)) throw new UsageError(`ridge must be 0 or more, not ${ridge}`);
-  return explainByFeatures(task, { name, features, baseline, complete: false }, (game, random) =>
+  return explainByFeatures(task, { name, features, superpixels: 50, baseline, complete: false }, (game, random) =>
     solveLime(game, method, random),
   );
 };

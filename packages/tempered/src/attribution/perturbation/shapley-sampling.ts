@@ -49,7 +49,7 @@ export const explainShapleySampling: Explain<ShapleySampling> = async (
     throw new UsageError(`antithetic permutations come in pairs: take an even number, not ${permutations}`);
   return explainByFeatures(
     task,
-    { name, features, baseline, complete: true },
+    { name, features, superpixels: 50, baseline, complete: true },
     async ({ features: count, all, none, values }, random) => {
       const orders: Uint32Array[] = [];
       for (let p = 0; p < permutations; p++)
