@@ -62,8 +62,13 @@ export function estimateVariance(moments: Moments, unbiased: boolean): Estimate 
 }
 
 /** Root mean square of an image's standard errors, over its largest |value|; 0 where all values are. */
-export function relativeErrors({ values, squaredErrors }: Estimate): number {
-  const rootMeanSquare = Math.sqrt(squaredErrors.reduce((a, b) => a + b, 0) / squaredErrors.length);
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+export function relativeErrors({ values, squaredErrors }: Readonly<Record<keyof Estimate, ArrayLike<number>>>): number {
+  let squares = 0;
+  let largest = 0;
+  for (let k = 0; k < values.length; k++) {
+    squares += squaredErrors[k]!;
+    largest = Math.max(largest, Math.abs(values[k]!));
+  }
+  const rootMeanSquare = Math.sqrt(squares / values.length);
   return rootMeanSquare === 0 ? 0 : rootMeanSquare / largest;
 }

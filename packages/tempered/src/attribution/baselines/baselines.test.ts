@@ -42,7 +42,9 @@ describe('random attributions', () => {
   });
 
   it('are none of a layer', async () => {
-    await expect(explain(noiseImages(1, SHAPE), { layer: 'logits' })).rejects.toThrow(/of pixels, not of a layer/);
+    await expect(explain(noiseImages(1, SHAPE), { layer: 'logits' })).rejects.toThrow(
+      /^random explains the input: it has no form for the layer 'logits'/,
+    );
   });
 });
 
@@ -71,7 +73,9 @@ describe('edges', () => {
   });
 
   it('are none of a layer or a vector', async () => {
-    await expect(explain(noiseImages(1, SHAPE), { layer: 'logits' })).rejects.toThrow(/of the image, not of a layer/);
+    await expect(explain(noiseImages(1, SHAPE), { layer: 'logits' })).rejects.toThrow(
+      /^edges explains the input: it has no form for the layer 'logits'/,
+    );
     const vector = new Classifier(affineModel([3], [[1, 2, 3]]), runtime);
     const images = noiseImages(1, [3]);
     await expect(attribute(vector, { images, method: edges() })).rejects.toThrow(/^only images have edges/);

@@ -2,6 +2,7 @@ import { UsageError } from '../../errors.ts';
 import { explained } from '../explained.ts';
 import type { Task } from '../explanation.ts';
 import type { OnePass } from '../one-pass.ts';
+import { refuseLayer } from '../refuse-layer.ts';
 
 export interface Edges {
   readonly name: 'edges';
@@ -18,16 +19,17 @@ const SOBEL = [
   [-1, -2, -1, 0, 0, 0, 1, 2, 1],
 ];
 
-export function edgesPass(_: Edges, { classifier, layer }: Task): OnePass {
+export function edgesPass({ name }: Edges, task: Task): OnePass {
+  const { classifier } = task;
   const { inputShape } = classifier;
-  if (layer !== undefined) throw new UsageError(`edges are those of the image, not of a layer such as '${layer}'`);
+  refuseLayer(task, name);
   if (inputShape.length !== 3)
     throw new UsageError(
       `only images have edges, and '${classifier.description.name}' takes [${inputShape.join(', ')}]`,
     );
   return {
-    name: 'edges',
-    key: 'edges',
+    name,
+    key: name,
     passes: { forwards: 1, backwards: 0 },
     write: ({ g, model, x, target, of }) => {
       const grey = g.reduceMean(x, [1], true);

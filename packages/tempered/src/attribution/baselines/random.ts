@@ -1,8 +1,8 @@
-import { UsageError } from '../../errors.ts';
 import { createRandom } from '../../random.ts';
 import { rows, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import type { Explain } from '../explanation.ts';
+import { refuseLayer } from '../refuse-layer.ts';
 
 export interface RandomAttribution {
   readonly name: 'random';
@@ -14,9 +14,9 @@ export interface RandomAttribution {
  */
 export const randomAttribution = (): RandomAttribution => ({ name: 'random' });
 
-export const explainRandom: Explain<RandomAttribution> = async (task) => {
-  const { images, seed, imageNumbers, layer } = task;
-  if (layer !== undefined) throw new UsageError(`random attributions are of pixels, not of a layer such as '${layer}'`);
+export const explainRandom: Explain<RandomAttribution> = async (task, { name }) => {
+  refuseLayer(task, name);
+  const { images, seed, imageNumbers } = task;
   const [count, ...shape] = images.shape;
   const attributions = zeros([count!, ...(shape.length > 1 ? [1, ...shape.slice(1)] : shape)]);
   for (let i = 0; i < count!; i++)

@@ -3,12 +3,12 @@ import { createRandom, type Random } from '../../random.ts';
 import { concatRows, rows, type Tensor } from '../../tensor.ts';
 import { layerValues, valuesAt } from '../at-images.ts';
 import { type Certificate, type Completeness, completenessOf, type Explanation, type Task } from '../explanation.ts';
+import { relativeErrors } from '../standard-error.ts';
 import { taskRows } from '../task-rows.ts';
 import { type FeatureBaseline, type FeatureMap, type Features, featureMeans, resolveFeatures } from './features.ts';
 import { type Game, withGame } from './game.ts';
 import { baselinesByImage } from './image-baselines.ts';
 import type { Masked } from './masked.ts';
-import { relativeStandardError } from './standard-error.ts';
 
 interface ByFeatures {
   readonly name: string;
@@ -25,8 +25,8 @@ interface ByFeatures {
 export interface Solution {
   /** One number a feature. */
   readonly values: ArrayLike<number>;
-  /** Of each number, where it is an estimate. */
-  readonly standardErrors?: ArrayLike<number>;
+  /** The square of each number's standard error, where it is an estimate. */
+  readonly squaredErrors?: ArrayLike<number>;
   /** Share of the variance that a fitted model explains. */
   readonly fit?: number;
 }
@@ -69,7 +69,8 @@ export async function explainByFeatures(
     parts.push(atElements(values.data));
     sizes.push(atElements(sizesOf(map)));
     if (complete) completeness.push(...completenessOf(values, [output[i]! - baseOutput[i]!]));
-    if (solution.standardErrors) standardError.push(relativeStandardError(solution.standardErrors, values.data));
+    const { squaredErrors } = solution;
+    if (squaredErrors) standardError.push(relativeErrors({ values: values.data, squaredErrors }));
     if (solution.fit !== undefined) fit.push(solution.fit);
     onProgress?.({ stage: name, done: i + 1, total: count });
   }

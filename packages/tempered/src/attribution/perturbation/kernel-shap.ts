@@ -55,7 +55,7 @@ async function solveKernelShap(game: Game, samples: number, random: Random): Pro
   const { features, all, none } = game;
   checkUnknowns('Kernel SHAP', features);
   const gain = all - none;
-  if (features === 1) return { values: [gain], standardErrors: [0] };
+  if (features === 1) return { values: [gain], squaredErrors: [0] };
   if (samples < Math.min(4 * features, 2 ** features - 2))
     throw new UsageError(
       `Kernel SHAP of ${features} features needs at least ${Math.min(4 * features, 2 ** features - 2)} samples, not ${samples}`,
@@ -90,14 +90,14 @@ async function solveKernelShap(game: Game, samples: number, random: Random): Pro
     (value, k) => value - none - dot(kept.subarray(k * features, (k + 1) * features), solution),
   );
   const influence = (pull: Float64Array) => constrained(solveWith(lower, pull), 0);
-  return { values: solution, standardErrors: standardErrors(coalitions, residuals, features, influence) };
+  return { values: solution, squaredErrors: squaredErrors(coalitions, residuals, features, influence) };
 }
 
 /**
  * Errors by the delta method: each pair drawn pulls at the equations by its weighted residuals, and the spread of the
  * pulls, carried over to the solution, is that of the estimate. Coalitions that are all there pull the same every time.
  */
-function standardErrors(
+function squaredErrors(
   { kept, weights, drawnFrom }: WeightedCoalitions,
   residuals: Float64Array,
   features: number,
@@ -118,7 +118,5 @@ function standardErrors(
   }
   if (pairs < 2) return sums.fill(0);
   // A sum of `pairs` independent pulls.
-  return squares.map((square, j) =>
-    Math.sqrt(Math.max(0, square - (sums[j]! * sums[j]!) / pairs) * (pairs / (pairs - 1))),
-  );
+  return squares.map((square, j) => Math.max(0, square - (sums[j]! * sums[j]!) / pairs) * (pairs / (pairs - 1)));
 }

@@ -132,5 +132,5 @@ function fitRidge({ row, targets, weights, features, ridge }: Regression): Solut
       squares[j]! += value * value;
     });
   });
-  return { values, standardErrors: squares.map(Math.sqrt), fit: spread === 0 ? 1 : 1 - unexplained / spread };
+  return { values, squaredErrors: squares, fit: spread === 0 ? 1 : 1 - unexplained / spread };
 }

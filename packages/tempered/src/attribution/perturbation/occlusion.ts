@@ -4,9 +4,9 @@ import { rows, sizeOf, zeros } from '../../tensor.ts';
 import { valuesAt } from '../at-images.ts';
 import type { Baseline } from '../baseline.ts';
 import type { Explain, Task } from '../explanation.ts';
+import { refuseLayer } from '../refuse-layer.ts';
 import { baselinesByImage } from './image-baselines.ts';
 import { type Masked, type Masking, maskedValues, withMasked } from './masked.ts';
-import { refuseLayer } from './refuse-layer.ts';
 
 export interface Occlusion {
   readonly name: 'occlusion';

@@ -11,9 +11,9 @@ import { type Baseline, baselineDraws, baselinesOf } from '../baseline.ts';
 import { checkChoice } from '../check-choice.ts';
 import { checkCount } from '../check-count.ts';
 import type { Explain, Task } from '../explanation.ts';
+import { refuseLayer } from '../refuse-layer.ts';
+import { relativeErrors } from '../standard-error.ts';
 import { type AtEngine, keyOfMasked, readBy, withMasked, writeMasked } from './masked.ts';
-import { refuseLayer } from './refuse-layer.ts';
-import { relativeStandardError } from './standard-error.ts';
 
 const NORMALISATIONS = ['expected', 'empirical'] as const;
 
@@ -83,9 +83,9 @@ export const explainRise: Explain<Rise> = async (task, method) => {
         onProgress?.({ stage: method.name, done: i * samples + done, total: count * samples }),
       ),
     );
-    const { map, errors } = summarise(sums, area, origin, method);
+    const { map, squaredErrors } = summarise(sums, area, origin, method);
     attributions.data.set(map, i * area);
-    if (samples > 1) standardError.push(relativeStandardError(errors, map));
+    if (samples > 1) standardError.push(relativeErrors({ values: map, squaredErrors }));
   }
   return { attributions, output, ...(samples > 1 && { certificate: { standardError } }) };
 };
@@ -220,15 +220,15 @@ function drawMasks(
   };
 }
 
-/** The map and the standard error of each of its pixels. */
+/** The map and the square of the standard error of each of its pixels. */
 function summarise(
   sums: Float32Array,
   area: number,
   origin: number,
   { samples, probability, normalisation }: Rise,
-): { map: Float32Array; errors: Float64Array } {
+): { map: Float32Array; squaredErrors: Float64Array } {
   const map = new Float32Array(area);
-  const errors = new Float64Array(area);
+  const squaredErrors = new Float64Array(area);
   for (let p = 0; p < area; p++) {
     const [weighted = 0, masks = 0, weightedSquares = 0, weightedOnce = 0, maskSquares = 0] = Array.from(
       { length: SUMS },
@@ -237,15 +237,15 @@ function summarise(
     if (normalisation === 'expected') {
       map[p] = weighted / (samples * probability);
       const variance = Math.max(0, weightedSquares - (weighted * weighted) / samples) / (samples - 1);
-      errors[p] = Math.sqrt(variance / samples) / probability;
+      squaredErrors[p] = variance / samples / probability ** 2;
     } else {
       // A pixel that no mask shows is like the whole image.
       const mean = masks === 0 ? 0 : weighted / masks;
       map[p] = origin + mean;
       // The delta method for a ratio of sums.
       const squares = weightedSquares - 2 * mean * weightedOnce + mean * mean * maskSquares;
-      errors[p] = masks === 0 ? 0 : Math.sqrt(Math.max(0, squares)) / masks;
+      squaredErrors[p] = masks === 0 ? 0 : Math.max(0, squares) / masks ** 2;
     }
   }
-  return { map, errors };
+  return { map, squaredErrors };
 }

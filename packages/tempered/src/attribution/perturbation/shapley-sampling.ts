@@ -84,10 +84,10 @@ export const explainShapleySampling: Explain<ShapleySampling> = async (
       }
       const means = sums.map((sum) => sum / samples);
       if (samples === 1) return { values: means };
-      const standardErrors = means.map((mean, feature) =>
-        Math.sqrt(Math.max(0, squares[feature]! / samples - mean * mean) / (samples - 1)),
+      const squaredErrors = means.map(
+        (mean, feature) => Math.max(0, squares[feature]! / samples - mean * mean) / (samples - 1),
       );
-      return { values: means, standardErrors };
+      return { values: means, squaredErrors };
     },
   );
 };
