@@ -9,9 +9,6 @@ import { checkControls } from '../evaluation/explanations/control.ts';
 import { kindOf, measuresFrom, type NamedMeasure } from '../evaluation/explanations/measures.ts';
 import { checkExplained } from '../evaluation/explanations/score.ts';
 import { loadClassifier } from '../models/node/load.ts';
-import { measured } from '../report/format.ts';
-import { isFit, type MeasuredScore, type ScoreResult, scoreOf } from '../report/score-result.ts';
-import { scoreFindings } from '../report/score-summary.ts';
 import { hashModelFile } from '../runs/hash.ts';
 import { definedSettings } from '../runs/manifest.ts';
 import { zeros } from '../tensor.ts';
@@ -26,8 +23,9 @@ import {
   withModelOptions,
   withRuntime,
 } from './options.ts';
-import { report, textTable } from './output.ts';
+import { report } from './output.ts';
 import { checkFile, checkFolder } from './output-folder.ts';
+import { scoreLines } from './score-lines.ts';
 import { runCommand } from './terminal.ts';
 
 interface ScoreCommandOptions extends CommonOptions, ModelOptions {
@@ -100,7 +98,7 @@ export function scoreCommand(): Command {
           configuration: definedSettings({ models: paths, data, split, count, mean, std, inputShape, modelOutput }),
         });
       });
-      await report(terminal, options, { ...result, report: page }, [...linesOf(result), '', `Report: ${page}`]);
+      await report(terminal, options, { ...result, report: page }, [...scoreLines(result), '', `Report: ${page}`]);
     }),
   );
 }
@@ -123,39 +121,4 @@ function modelNames(paths: readonly string[]): readonly string[] {
   if (twice !== undefined) throw new UsageError(`the model ${twice} is given twice`);
   const short = paths.map((path) => basename(path, '.onnx'));
   return new Set(short).size === paths.length ? short : paths;
-}
-
-const cells = (score: MeasuredScore | undefined): string[] => {
-  if (!score || score.value === null) return ['-', '-'];
-  const { value, lower, upper } = score;
-  return [
-    measured(value),
-    lower === undefined || upper === undefined ? '-' : `[${measured(lower)}, ${measured(upper)}]`,
-  ];
-};
-
-function linesOf(result: ScoreResult): string[] {
-  const { models, methods, measures, rows } = result;
-  return [
-    ...measures.flatMap((measure) => {
-      const verdict = {
-        ...{ true: 'control passed', false: 'UNFIT by its control' },
-        ...{ null: 'control without result', undefined: 'no control' },
-      }[String(isFit(measure)) as 'true' | 'false' | 'null' | 'undefined'];
-      return [
-        `${measure.name}, ${measure.better} is better (${verdict})`,
-        ...textTable(
-          ['method', ...models.flatMap(({ name }) => [name, '95% interval'])],
-          methods.map(({ name: method }) => [
-            method,
-            ...models.flatMap(({ name }) =>
-              cells(scoreOf(rows.find((row) => row.model === name && row.method === method)!, measure)),
-            ),
-          ]),
-        ),
-        '',
-      ];
-    }),
-    ...scoreFindings(result).map(({ topic, text }) => `${topic}: ${text}`),
-  ];
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Lead } from '../evaluation/explanations/lead.ts';
+import { measured } from './format.ts';
 import { renderScoreReport } from './score-report.ts';
 import type { MeasuredScore, ScoredMeasure, ScoreResult } from './score-result.ts';
 import { scoreFindings } from './score-summary.ts';
@@ -149,6 +150,45 @@ describe('the report of scores', () => {
     expect(untested).not.toContain('failed their control');
     expect(scoreFindings({ ...RESULT, measures }).map(({ topic }) => topic)).toEqual(['Controls']);
   });
+
+  it.each<[number, number, number[], string, string?]>([
+    [10, 10, [5, 5], 'measure'],
+    [2, 10, [2], 'method'],
+    [1, 3, [1], 'method'],
+    [14, 16, [7, 7], 'method'],
+    [14, 6, [6], 'measure'],
+    [14, 10, [5, 5], 'measure'],
+    [14, 10, [2, 2, 2, 2, 2], 'measure', 'integrated-gradients:rule=midpoint,'],
+  ])(
+    'has no table of all scores wider than the page: %d measures of %d methods',
+    (few, many, columns, first, prefix = '') => {
+      const measures = Array.from({ length: few }, (_, k) => measure(`measure-${k}`, true));
+      const methods = Array.from({ length: many }, (_, k) => ({
+        ...RESULT.methods[0]!,
+        name: `${prefix}steps=${k + 1}`,
+      }));
+      const rows = RESULT.models.flatMap(({ name }) =>
+        methods.map((method, i) =>
+          row(
+            name,
+            method.name,
+            measures.map((each, k) => score(each.name, 1000 + 40 * k + i)),
+          ),
+        ),
+      );
+      const page = renderScoreReport({ ...RESULT, measures, methods, rows });
+      const [overview] = page.split('<h2>All scores</h2>')[1]!.split('<h2>');
+      const headings = overview!
+        .split('<thead>')
+        .slice(1)
+        .map((table) => table.split('</thead>')[0]!);
+      const found = headings.map((each) => each.match(/<th /g)!.length - 1);
+      expect(found).toEqual(RESULT.models.flatMap(() => columns));
+      expect(headings[0]).toContain(`>${first}</th>`);
+      for (let k = 0; k < few; k++)
+        for (let i = 0; i < many; i++) expect(overview).toContain(`>${measured(1000 + 40 * k + i)}</td>`);
+    },
+  );
 
   it('has a figure with a dot for every score', () => {
     const [figure] = page.split('<h2>mass')[1]!.split('for-narrow');

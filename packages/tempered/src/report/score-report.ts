@@ -65,28 +65,57 @@ const rowsOf = ({ rows, methods }: ScoreResult, model: string): ScoreRow[] =>
   methods.map(({ name }) => rows.find((row) => row.model === model && row.method === name)!);
 
 function overview(result: ScoreResult, numbering: Numbering): Html {
-  const { models, methods, measures } = result;
+  const { models, measures } = result;
   return html`<h2>All scores</h2>
 <p>Arrows tell which way is better.${
     measures.some(({ control }) => control) &&
     html` Measures marked <b class="wrong">unfit</b> failed their control: their numbers are shown, but say little about the maps. Of those marked
 <i>not known</i> the control could not tell.`
   } How each was measured, and its intervals, stand further down.</p>
-${models.map(({ name }) =>
-  dataTable({
-    number: numbering.table(),
-    isWide: true,
-    caption: html`${name}.`,
-    columns: [{ heading: 'measure', kind: 'text' }, ...methods.map((method) => ({ heading: method.name }))],
-    rows: measures.map((measure) => [
-      html`${measure.name}\u00a0${arrow(measure)}${unfitMark(measure)}`,
-      ...rowsOf(result, name).map((row) => {
-        const score = scoreOf(row, measure);
-        return score ? value(score) : '–';
-      }),
-    ]),
-  }),
-)}`;
+${models.map(({ name: model }) => overviewTables(result, model, numbering))}`;
+}
+
+/** The fewer of methods and measures are columns; in several tables where they are still many. */
+function overviewTables({ methods, measures, rows }: ScoreResult, model: string, numbering: Numbering): Html[] {
+  const cell = (measure: ScoredMeasure, method: string) => {
+    const score = scoreOf(rows.find((row) => row.model === model && row.method === method)!, measure);
+    return score ? value(score) : '–';
+  };
+  const named = (measure: ScoredMeasure) => html`${measure.name}\u00a0${arrow(measure)}${unfitMark(measure)}`;
+  const tables =
+    methods.length > measures.length
+      ? inGroups(measures, methods).map((some) => ({
+          columns: ['method', ...some.map(named)],
+          rows: methods.map(({ name }) => [name, ...some.map((measure) => cell(measure, name))]),
+        }))
+      : inGroups(methods, measures).map((some) => ({
+          columns: ['measure', ...some.map(({ name }) => name)],
+          rows: measures.map((measure) => [named(measure), ...some.map(({ name }) => cell(measure, name))]),
+        }));
+  return tables.map((table, k) =>
+    dataTable({
+      number: numbering.table(),
+      isWide: true,
+      caption: html`${model}${k > 0 && ', continued'}.`,
+      columns: table.columns.map((heading, i) => (i === 0 ? { heading, kind: 'text' } : { heading })),
+      rows: table.rows,
+    }),
+  );
+}
+
+/** In pixels: of a wide table, of a character, and between columns. */
+const [TABLE, CHARACTER, GAP] = [1000, 8, 32];
+
+/** As few groups of columns as there is room for beside the names of the rows, of about the same size. */
+function inGroups<T extends { readonly name: string }>(
+  columns: readonly T[],
+  rows: readonly { name: string }[],
+): T[][] {
+  const longest = (named: readonly { name: string }[]) => Math.max(6, ...named.map(({ name }) => name.length));
+  const room = (TABLE - CHARACTER * longest(rows)) / (GAP + CHARACTER * longest(columns));
+  const groups = Math.ceil(columns.length / Math.max(1, Math.floor(room)));
+  const size = Math.ceil(columns.length / groups);
+  return Array.from({ length: Math.ceil(columns.length / size) }, (_, k) => columns.slice(k * size, (k + 1) * size));
 }
 
 function measureSection(result: ScoreResult, measure: ScoredMeasure, numbering: Numbering, document: Document): Html {
