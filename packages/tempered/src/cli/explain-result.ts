@@ -1,6 +1,6 @@
 /** @file What `tempered explain` found: for result.json, and a line each for the terminal. */
 import type { Attribution } from '../attribution/attribute.ts';
-import type { Certificate } from '../attribution/explanation.ts';
+import type { Certificate, Completeness } from '../attribution/explanation.ts';
 import { type MapFigures, NO_EVIDENCE } from '../report/attribution-figure.ts';
 import { figure } from '../report/format.ts';
 import type { ChosenMethod } from './explain-methods.ts';
@@ -88,6 +88,14 @@ export const linesOf = (
 
 const percentOf = (share: number): string => `${(100 * share).toFixed(2)}%`;
 
+/** Where the map should add up to nearly 0, a share of that says nothing. */
+function completenessText({ error, relativeError, difference }: Completeness): string {
+  const text = `completeness error ${figure(error)}`;
+  return relativeError <= 1
+    ? `${text} (${percentOf(relativeError)})`
+    : `${text}, larger than the ${figure(difference)} that the map should add up to`;
+}
+
 function certificateText({
   completeness,
   lost,
@@ -97,9 +105,7 @@ function certificateText({
 }: ReturnType<typeof certificateOf>): string[] {
   const [largest] = lost ?? [];
   return [
-    ...(completeness
-      ? [`completeness error ${figure(completeness.error)} (${percentOf(completeness.relativeError)})`]
-      : []),
+    ...(completeness ? [completenessText(completeness)] : []),
     ...(points === undefined ? [] : [`${points} points`]),
     ...(quadratureError === undefined ? [] : [`quadrature error ${percentOf(quadratureError)}`]),
     ...(standardError === undefined ? [] : [`standard error ${percentOf(standardError)}`]),
