@@ -6,7 +6,7 @@ import type { Baseline } from './baseline.ts';
 import { Copies } from './deep-lift-copies.ts';
 import { elementsOf, explained, keyOfExplained } from './explained.ts';
 import { completenessOf, type Explain } from './explanation.ts';
-import { resolveLayer } from './layer.ts';
+import { checkDependence, resolveLayer } from './layer.ts';
 import { overBaselines } from './over-baselines.ts';
 import { between, integrate } from './path.ts';
 import type { QuadratureRule } from './quadrature.ts';
@@ -55,7 +55,9 @@ export const explainConductance: Explain<Conductance> = async (task, { rule, ste
         images: { start: baselines, end: task.images, target: task.targetRows },
         write: ({ g, model }, { start, end, target }, { at, from, to }) => {
           const applied = model(between(g, start!, end!, at));
-          const [slope] = gradient(g, { of: explained(g, applied, target!, of), wrt: [applied.value(layer)] });
+          const [output, inner] = [explained(g, applied, target!, of), applied.value(layer)];
+          checkDependence(g, output, inner, layer);
+          const [slope] = gradient(g, { of: output, wrt: [inner] });
           const [first, last] = [between(g, start!, end!, from), between(g, start!, end!, to)];
           // Copies share the noise of a random model, which would pass for a change otherwise.
           const [before, after] = new Copies(g, first, last).write(
@@ -126,7 +128,9 @@ export const explainNeuronConductance: Explain<NeuronConductance> = async (task,
           const x = between(g, start!, end!, at);
           const applied = model(x);
           const y = applied.value(layer);
-          const [above] = gradient(g, { of: explained(g, applied, target!, of), wrt: [y] });
+          const output = explained(g, applied, target!, of);
+          checkDependence(g, output, y, layer);
+          const [above] = gradient(g, { of: output, wrt: [y] });
           const [slope] = gradient(g, {
             of: elementsOf(g, y, unit),
             wrt: [x],

@@ -1,6 +1,7 @@
 /** @file The gradient of what is explained, by the input or by a layer, and its product with the values there. */
 import { gradient, type Value } from 'onnx-grad';
 import { explained } from './explained.ts';
+import { checkDependence } from './layer.ts';
 import type { OnePass, PassContext } from './one-pass.ts';
 
 export interface Gradient {
@@ -55,6 +56,7 @@ function slopes({ g, model, x, target, of, layer }: PassContext): { slope: Value
   const applied = model(x);
   const at = layer === undefined ? x : applied.value(layer);
   const output = explained(g, applied, target, of);
+  if (layer !== undefined) checkDependence(g, output, at, layer);
   const [slope] = gradient(g, { of: output, wrt: [at] });
   return { slope: slope!, output, at };
 }

@@ -1,5 +1,6 @@
 import { gradient } from 'onnx-grad';
 import { explained } from './explained.ts';
+import { checkDependence } from './layer.ts';
 import type { OnePass } from './one-pass.ts';
 import { rectifierRules } from './rectifiers.ts';
 
@@ -31,8 +32,10 @@ export const rectifiedPass = ({ name }: GuidedBackprop | Deconvnet): OnePass => 
   write: ({ g, model, x, target, of, layer }) => {
     const applied = model(x);
     const output = explained(g, applied, target, of);
+    const at = layer === undefined ? x : applied.value(layer);
+    if (layer !== undefined) checkDependence(g, output, at, layer);
     const rules = rectifierRules(g, name === 'deconvnet' ? 'deconvnet' : 'guided');
-    const [attributions] = gradient(g, { of: output, wrt: [layer === undefined ? x : applied.value(layer)], rules });
+    const [attributions] = gradient(g, { of: output, wrt: [at], rules });
     return { attributions: attributions!, output };
   },
 });

@@ -4,6 +4,7 @@ import { valuesAt } from './at-images.ts';
 import type { Baseline } from './baseline.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Explain } from './explanation.ts';
+import { checkDependence } from './layer.ts';
 import { overBaselines } from './over-baselines.ts';
 import { between, integrate } from './path.ts';
 import type { QuadratureRule } from './quadrature.ts';
@@ -49,7 +50,9 @@ export const explainInternalInfluence: Explain<InternalInfluence> = async (task,
         images: { start: baselines, end: task.images, target: task.targetRows },
         write: ({ g, model }, { start, end, target }, { at }) => {
           const applied = model(between(g, start!, end!, at));
-          return gradient(g, { of: explained(g, applied, target!, of), wrt: [applied.value(layer)] })[0]!;
+          const [output, inner] = [explained(g, applied, target!, of), applied.value(layer)];
+          checkDependence(g, output, inner, layer);
+          return gradient(g, { of: output, wrt: [inner] })[0]!;
         },
       },
       { rule, steps },

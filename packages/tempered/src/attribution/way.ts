@@ -6,6 +6,7 @@ import { valuesAt } from './at-images.ts';
 import { Copies } from './deep-lift-copies.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import type { Task } from './explanation.ts';
+import { checkDependence } from './layer.ts';
 import { mapImages } from './one-pass.ts';
 import { between } from './path.ts';
 
@@ -79,6 +80,7 @@ async function throughLayer(task: Task, baselines: Tensor, layer: string): Promi
     write: ({ g, model }, { x, start, end, target }, at) => {
       const inner = between(g, start!, end!, at);
       const value = explained(g, model(x!, { [layer]: inner }), target!, of);
+      checkDependence(g, value, inner, layer);
       return { value, slope: gradient(g, { of: value, wrt: [inner] })[0]! };
     },
   };

@@ -69,10 +69,8 @@ export const lrpPass = ({ composite, operators, layers, initial }: Lrp, task: Ta
   for (const rule of rules) if (rule !== undefined) checkRule(rule);
   checkChoice('initial', initial, INITIAL);
   checkInBox(composite, task);
-  const named = Object.entries(layers).flatMap(([name, rule]) =>
-    aliases(classifier.description, resolveLayer(classifier.description, name)).map(
-      (value) => [inProgram(value), { name, rule }] as const,
-    ),
+  const named = Object.entries(layers).map(
+    ([name, rule]) => [inProgram(resolveLayer(classifier.description, name)), { name, rule }] as const,
   );
   const assignment: Assignment = { composite, operators, nodes: new Map(named) };
   const key = `lrp ${JSON.stringify([composite, operators, layers, initial])}`;
@@ -92,16 +90,6 @@ function checkInBox({ first }: Composite, { images, imageNumbers, layer }: Task)
   throw new UsageError(
     `the box rule of the first layer is for inputs from ${low} to ${high}, and image ${imageNumbers[image]} has the value ${images.data[at]}: give it the least and the largest value that inputs can have, as in epsilonGammaBox({ low: -1, high: 1 })`,
   );
-}
-
-/** Nodes that are left out of programs where they change nothing; what they read then has the name of their output. */
-const LEFT_OUT: ReadonlySet<string> = new Set(['Identity', 'Dropout', 'Cast', 'Reshape', 'Flatten']);
-
-/** The names that a value of the ONNX file can have in a program. */
-function aliases({ graph }: Pick<ModelDescription, 'graph'>, name: string): string[] {
-  const users = graph.nodes.filter(({ inputs }) => inputs.includes(name));
-  const only = users.length === 1 && LEFT_OUT.has(users[0]!.op) ? users[0]!.outputs[0] : undefined;
-  return only === undefined ? [name] : [name, ...aliases({ graph }, only)];
 }
 
 /** One program that propagates relevance by the rules assigned. */
