@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageError } from '../errors.ts';
 import { gaussianBlur } from '../image/blur.ts';
 import { noiseImages } from '../models/testing/small-models.ts';
-import { rows, type Tensor } from '../tensor.ts';
+import { filled, rows, type Tensor } from '../tensor.ts';
 import { type Baseline, baselineDraws, baselinesOf, isRandomBaseline } from './baseline.ts';
 import { furthest } from './testing/furthest.ts';
 
@@ -86,6 +86,7 @@ it.each<[Baseline, Tensor, RegExp]>([
   [{ blurred: 0 }, images, /^the blur of a baseline must be above 0 pixels, not 0$/],
   [{ uniform: 0 }, images, /^the number of uniform baselines must be a whole number, 1 or more, not 0$/],
   [{ gaussian: 2, sigma: -1 }, images, /^the standard deviation of a baseline must be 0 or more, not -1$/],
+  [filled([2, 20, 10], Number.NaN), images, /^the baseline has the value NaN: nothing can be compared with it$/],
   [{ average: noiseImages(0, [2, 20, 10]) }, images, /^the number of baselines to average over must be a whole number/],
 ])('refuses %j', (baseline, given, message) => {
   const refused = () => baselinesOf({ ...task, images: given }, baseline);

@@ -4,6 +4,7 @@ import { gaussianBlur } from '../image/blur.ts';
 import { createRandom } from '../random.ts';
 import { filled, rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { checkCount } from './check-count.ts';
+import { checkFinite } from './check-finite.ts';
 import type { Task } from './explanation.ts';
 
 /**
@@ -88,6 +89,7 @@ function given({ shape, data }: Tensor, images: Tensor): Tensor {
     throw new UsageError(
       `the baseline has shape [${shape.join(', ')}]; it must be one input, [${wanted.join(', ')}], or one for each image`,
     );
+  checkFinite('the baseline', { shape, data });
   if (many === count) return { shape: images.shape, data };
   if (many !== 1)
     throw new UsageError(

@@ -1,7 +1,6 @@
-import { UsageError } from '../errors.ts';
-import { checkImages } from '../models/classifier.ts';
 import { rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
 import { layerValues, valuesAt } from './at-images.ts';
+import { checkBackground } from './background.ts';
 import { type DeepLiftRule, writeDeepLift } from './deep-lift.ts';
 import { keyOfExplained } from './explained.ts';
 import { completenessOf, type Explain } from './explanation.ts';
@@ -35,9 +34,8 @@ export const deepShap = ({
 
 export const explainDeepShap: Explain<DeepShap> = async (task, { background, rule }) => {
   const { classifier, images, of, targetRows, layer } = task;
-  checkImages(classifier, background);
+  checkBackground(classifier, background, 'DeepSHAP compares with at least one');
   const size = background.shape[0]!;
-  if (size === 0) throw new UsageError('the background has no images: DeepSHAP compares with at least one');
   const count = images.shape[0]!;
   const shape =
     layer === undefined

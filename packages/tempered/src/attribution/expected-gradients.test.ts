@@ -4,7 +4,7 @@ import { predictLogits } from '../models/predict.ts';
 import { affineModel, modelOf, networkModel, noiseImages } from '../models/testing/small-models.ts';
 import { createNodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { rows } from '../tensor.ts';
+import { filled, rows } from '../tensor.ts';
 import { type AttributeOptions, type AttributionMethod, attribute } from './attribute.ts';
 import { expectedGradients, gradientShap } from './expected-gradients.ts';
 import { furthest } from './testing/furthest.ts';
@@ -60,16 +60,26 @@ it('of an affine function from one background image are exact, and local ones ar
 
 it('add up to the output over the mean output of the background', async () => {
   const target = [0, 2, 2, 1];
-  const { certificate, output, baseOutput } = await explain(smooth, expectedGradients({ background, samples: 2000 }), {
-    target,
-  });
+  const { attributions, certificate, output, baseOutput } = await explain(
+    smooth,
+    expectedGradients({ background, samples: 2000 }),
+    { target },
+  );
   const logits = await predictLogits(smooth, background);
   target.forEach((k, i) => {
     const mean = [0, 1, 2, 3, 4, 5, 6].reduce((sum, m) => sum + logits.data[3 * m + k]! / 7, 0);
     expect(baseOutput![i]).toBeCloseTo(mean, 5);
     const { sum, difference } = certificate!.completeness![i]!;
     expect(difference).toBeCloseTo(output[i]! - mean, 4);
-    expect(Math.abs(sum - difference)).toBeLessThan(0.2);
+    // The standard error of a sum is at most the sum of the standard errors.
+    const stated = certificate!.standardError![i]! * largest(rows(attributions, i, i + 1).data);
+    const bound = SIZE * stated;
+    expect(Math.abs(sum - difference)).toBeLessThan(bound);
+    expect(bound).toBeLessThan(Math.abs(difference) / 2);
+    expect(sum).toBeCloseTo(
+      rows(attributions, i, i + 1).data.reduce((a, b) => a + b, 0),
+      5,
+    );
   });
 });
 
@@ -119,6 +129,12 @@ it.each<[string, AttributionMethod, Partial<AttributeOptions>, RegExp]>([
     expectedGradients({ background: rows(background, 0, 0) }),
     {},
     /^the background has no images: expected-gradients starts at one of them$/,
+  ],
+  [
+    'a background that is not finite',
+    expectedGradients({ background: filled([1, ...SHAPE], Number.POSITIVE_INFINITY) }),
+    {},
+    /^the background has the value Infinity: nothing can be compared with it$/,
   ],
   ['a background of another shape', gradientShap({ background: noiseImages(2, [3]) }), {}, /^images of shape \[2, 3\]/],
   ['no samples', gradientShap({ background, samples: 0 }), {}, /^samples must be a whole number/],

@@ -1,10 +1,10 @@
 /** @file Integrated gradients in expectation: points drawn on the ways from a background set to the image. */
 import { gradient } from 'onnx-grad';
 import { UsageError } from '../errors.ts';
-import { checkImages } from '../models/classifier.ts';
 import { createRandom } from '../random.ts';
 import { rows, type Tensor, takeRows, zeros } from '../tensor.ts';
 import { valuesAt } from './at-images.ts';
+import { checkBackground } from './background.ts';
 import { checkCount } from './check-count.ts';
 import { explained, keyOfExplained } from './explained.ts';
 import { completenessOf, type Explain, type Task } from './explanation.ts';
@@ -79,8 +79,7 @@ async function explain(task: Task, method: ExpectedGradients | GradientShap, sig
   const { name, background, samples, local } = method;
   const { classifier, images, targetRows, of } = task;
   checkCount('samples', samples);
-  checkImages(classifier, background);
-  if (background.shape[0] === 0) throw new UsageError(`the background has no images: ${name} starts at one of them`);
+  checkBackground(classifier, background, `${name} starts at one of them`);
   if (task.layer !== undefined)
     throw new UsageError(`${name} attributes to the input: leave out the layer '${task.layer}'`);
   const count = images.shape[0]!;
