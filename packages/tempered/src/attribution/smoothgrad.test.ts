@@ -7,6 +7,7 @@ import { rows, type Tensor } from '../tensor.ts';
 import { type AttributeOptions, type AttributionMethod, attribute } from './attribute.ts';
 import { gradientTimesInput, plainGradient } from './gradient.ts';
 import { integratedGradients } from './integrated-gradients.ts';
+import { exactShapley } from './perturbation/exact-shapley.ts';
 import { type SmoothGradOptions, smoothGrad, smoothGradSquared, varGrad } from './smoothgrad.ts';
 import { furthest } from './testing/furthest.ts';
 
@@ -208,4 +209,20 @@ it('stops when asked in the middle of the samples', async () => {
   const options = { batchSize: 2, signal: stop.signal, onProgress };
   await expect(explain(smoothGrad({ samples: 3, method: gradientInSteps }), options)).rejects.toThrow('enough');
   expect(done).toEqual([2, 4, 6]);
+});
+
+it('baselines and feature masks of each image go with it, in batches of any size', async () => {
+  const masks = { shape: [4, 1, 2, 3], data: Array.from({ length: 24 }, (_, k) => ((k % 6) + Math.floor(k / 6)) % 3) };
+  for (const inner of [
+    integratedGradients({ steps: 2, baseline: noiseImages(4, SHAPE, 8) }),
+    exactShapley({ features: masks, baseline: noiseImages(4, SHAPE, 8) }),
+    smoothGrad({ samples: 2, method: integratedGradients({ steps: 2, baseline: noiseImages(4, SHAPE, 8) }) }),
+  ]) {
+    const method = smoothGrad({ method: inner, samples: 2 });
+    const whole = await explain(method);
+    for (const batchSize of [1, 3]) {
+      const parts = await explain(method, { batchSize });
+      expect(furthest(parts.attributions.data, whole.attributions.data)).toBeLessThan(2e-6);
+    }
+  }
 });

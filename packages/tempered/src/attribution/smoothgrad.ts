@@ -9,6 +9,7 @@ import { collectRows } from './collect-rows.ts';
 import { keyOfExplained } from './explained.ts';
 import type { Explanation, Methods, Task } from './explanation.ts';
 import { plainGradient } from './gradient.ts';
+import { methodRows } from './method-rows.ts';
 import { addSample, type Moments, noMoments } from './moments.ts';
 import { type Noise, noiseOf, writeNoisy } from './noise.ts';
 import type { OnePass } from './one-pass.ts';
@@ -82,8 +83,7 @@ export const explainSmoothGradSquared = (
 ): Promise<Explanation> => explain(task, method, methods, { powers: 3, estimate: estimateMeanSquare });
 
 export function explainVarGrad(task: Task, method: VarGrad, methods: Methods): Promise<Explanation> {
-  if (method.unbiased && method.samples === 1)
-    throw new UsageError('one sample has no variance: give VarGrad 2 samples or more');
+  if (method.samples === 1) throw new UsageError('one sample has no variance: give VarGrad 2 samples or more');
   return explain(task, method, methods, {
     powers: 3,
     estimate: (moments) => estimateVariance(moments, method.unbiased),
@@ -149,11 +149,11 @@ async function inOneProgram(
       stage: name,
       passes: pass.passes,
       counts: new Int32Array(images.shape[0]!).fill(samples),
-      images: { x: images, target: targetRows, ...pass.feeds?.(task) },
+      images: { x: images, target: targetRows },
       points: { noise: { shape: classifier.inputShape, fill } },
-      write: (context, { x, target, noise, ...fed }) => {
+      write: (context, { x, target, noise }) => {
         const noisy = writeNoisy(context.g, x!, noise!, description);
-        return pass.write({ ...context, x: noisy, target: target!, of, layer, fed }).attributions;
+        return pass.write({ ...context, x: noisy, target: target!, of, layer, fed: {} }).attributions;
       },
       powers,
     },
@@ -178,12 +178,13 @@ async function sampleBySample(
   for (let start = 0; start < count; start += batchSize) {
     const group = taskRows({ ...task, onProgress: undefined }, start, start + batchSize);
     const size = group.images.shape[0]!;
+    const own = methodRows(method, images, start, start + batchSize);
     let moments: Moments[] | undefined;
     for (let sample = 0; sample < samples; sample++) {
       signal?.throwIfAborted();
       const noisy = noisyImages(group.images, (into, image) => fill(into, start + image, sample), description.clip);
       const innerSeed = createRandom(seed, 'smoothgrad sample', sample).bits();
-      const { attributions, layer } = await methods.explain({ ...group, images: noisy, seed: innerSeed }, method);
+      const { attributions, layer } = await methods.explain({ ...group, images: noisy, seed: innerSeed }, own);
       const length = attributions.data.length / size;
       moments ??= Array.from({ length: size }, () => noMoments(length, powers));
       moments.forEach((total, i) => {
