@@ -390,6 +390,42 @@ describe('normalisation is merged into layers', () => {
     await Promise.all([one.release(), other.release()]);
   });
 
+  const stem = floats([3, 3, 2, 2], 12, 0.5);
+  const behindFeatures: Record<string, (g: GraphBuilder, x: Value) => Value> = {
+    'batch normalisation': (g, x) => convolve(g, normalise(g, x), kernel, bias),
+    'products and sums': (g, x) => convolve(g, normaliseByHand(g, x), kernel, bias),
+    'both sides of a convolution': (g, x) => {
+      const unscaled = kernel.map((w, k) => w / slope[Math.floor(k / 12)]!);
+      const unshifted = bias.map((v, c) => (v - offsetOf(c)) / slope[c]!);
+      return normalise(g, convolve(g, normaliseByHand(g, x), unscaled, unshifted));
+    },
+  };
+
+  it.each(Object.entries(behindFeatures))('deep in a network: %s behind features', async (_, write) => {
+    const behind = (after: (g: GraphBuilder, x: Value) => Value) =>
+      network((g, x) => {
+        const features = g.op('Conv', [x, parameter(g, 'stem', [3, 3, 2, 2], stem)], { pads: [0, 0, 1, 1] });
+        return after(g, g.rename(g.relu(features), 'features'));
+      });
+    const merged = behind((g, x) => convolve(g, x, scaledInputs, shiftedInputs));
+    const [one, other] = [merged, behind(write)].map((model) => new Classifier(model, runtime)) as [
+      Classifier,
+      Classifier,
+    ];
+    const { zB: _box, ...others } = rules;
+    const methods = [
+      lrp(),
+      ...Object.values(others).map((rule) => lrp({ composite: { ...epsilonPlus(), convolution: rule } })),
+    ];
+    for (const method of methods)
+      for (const layer of [undefined, 'features']) {
+        const options = { images, method, target: [0, 1], ...(layer !== undefined && { layer }) };
+        const [expected, found] = [await attribute(one, options), await attribute(other, options)];
+        expectClose(found.attributions.data, expected.attributions.data, 5e-5);
+      }
+    await Promise.all([one.release(), other.release()]);
+  });
+
   it('the box of a first layer is that of the image, whatever comes before the layer', async () => {
     // Clipped to [0.2, 0.7] and turned around: as an input of its own in [−0.7, −0.2].
     const turned = network((g, x) =>
