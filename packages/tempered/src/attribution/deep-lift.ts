@@ -8,6 +8,7 @@ import { RevealCancel } from './deep-lift-reveal-cancel.ts';
 import { rescaleRules } from './deep-lift-rules.ts';
 import { type Explained, explained } from './explained.ts';
 import { completenessOf, type Explain } from './explanation.ts';
+import { checkDependence } from './layer.ts';
 import { explainInOnePass, type OnePass } from './one-pass.ts';
 import { overBaselines } from './over-baselines.ts';
 
@@ -105,6 +106,7 @@ export function writeDeepLift({ g, model }: ProgramContext, problem: DeepLiftPro
     () => value(end),
     () => value(start),
   );
+  if (layer !== undefined) checkDependence(g, output, end, layer);
   const outputs = { output, baseOutput };
   if (rule === 'rescale') {
     const [multipliers] = gradient(g, { of: output, wrt: [end], rules: rescaleRules(copies) });

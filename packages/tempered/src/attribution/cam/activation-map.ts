@@ -1,8 +1,8 @@
 /** @file Maps made of a layer's activations and of the gradient by them, in one pass: Grad-CAM and its kin. */
 import { type GraphBuilder, gradient, type Value } from 'onnx-grad';
-import { UsageError } from '../../errors.ts';
 import { explained } from '../explained.ts';
 import type { Task } from '../explanation.ts';
+import { checkDependence } from '../layer.ts';
 import type { OnePass } from '../one-pass.ts';
 import { parseUnit } from '../unit.ts';
 import { lastFeatureMap } from './default-layer.ts';
@@ -52,16 +52,10 @@ export function weighedLayer({ layer, classifier, of }: Task): string {
 /**
  * The gradient of what is explained by the activations of a layer.
  *
- * @throws UsageError where it is not computed from the layer, whose map would be empty
+ * @throws UsageError where it does not depend on the layer, whose map would be empty
  */
 export function slopesAt(g: GraphBuilder, output: Value, activations: Value, layer: string): Value {
-  const below = new Set([activations.name]);
-  for (const { inputs, outputs } of g.graph.nodes)
-    if (inputs.some((name) => below.has(name))) for (const name of outputs) below.add(name);
-  if (!below.has(output.name))
-    throw new UsageError(
-      `what is explained is not computed from the layer '${layer}', which can have no map of it: name a layer before it`,
-    );
+  checkDependence(g, output, activations, layer);
   return gradient(g, { of: output, wrt: [activations] })[0]!;
 }
 

@@ -17,9 +17,12 @@ import type { Runtime } from '../../runtime/runtime.ts';
 import { rows, type Tensor } from '../../tensor.ts';
 import { activation } from '../activation.ts';
 import { type AttributeOptions, type AttributionMethod, attribute } from '../attribute.ts';
+import { deepLift } from '../deep-lift.ts';
+import { excitationBackprop } from '../excitation-backprop.ts';
 import { gradientTimesInput, plainGradient } from '../gradient.ts';
 import { guidedBackprop } from '../guided-backprop.ts';
 import { guidedGradCam } from '../guided-grad-cam.ts';
+import { lrp } from '../lrp/lrp.ts';
 import { classActivationMap } from './cam.ts';
 import { lastFeatureMap } from './default-layer.ts';
 import { gradCam } from './grad-cam.ts';
@@ -456,14 +459,14 @@ describe('a unit inside the network', () => {
     await classifier.release();
   });
 
-  it.each([gradCam(), gradCamPlusPlus(), layerCam(), guidedGradCam()])(
+  it.each([gradCam(), gradCamPlusPlus(), layerCam(), guidedGradCam(), lrp(), deepLift(), excitationBackprop()])(
     '$name refuses a layer that the unit is not computed from',
     async (method) => {
       const classifier = new Classifier(model, runtime);
       for (const unit of ['aside:1', 'early:0']) {
         const attempt = attribute(classifier, { images, method, of: { unit }, layer: 'late' });
         await expect(attempt).rejects.toThrow(UsageError);
-        await expect(attempt).rejects.toThrow(/^what is explained is not computed from the layer 'late'/);
+        await expect(attempt).rejects.toThrow(/^what is explained does not depend on the layer 'late'/);
       }
       await classifier.release();
     },

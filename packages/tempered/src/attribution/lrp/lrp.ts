@@ -7,7 +7,7 @@ import type { Tensor } from '../../tensor.ts';
 import { checkChoice } from '../check-choice.ts';
 import { type Explained, explained } from '../explained.ts';
 import { type Certificate, completenessOf, type LostRelevance, type Task } from '../explanation.ts';
-import { resolveLayer } from '../layer.ts';
+import { checkDependence, resolveLayer } from '../layer.ts';
 import type { OnePass, PassContext, Written } from '../one-pass.ts';
 import { parseUnit } from '../unit.ts';
 import { type Composite, epsilonGammaBox } from './composites.ts';
@@ -151,6 +151,7 @@ function writeRelevance(
   const wrt = layer === undefined ? x : applied.value(layer);
   const root = rootOf(applied, of);
   const output = explained(g, applied, target, of);
+  if (layer !== undefined) checkDependence(g, output, wrt, layer);
   const slope = gradient(g, { of: output, wrt: [root] })[0]!;
   const start = initial === 'one' ? slope : g.mul(root, slope);
   const total = initial === 'one' ? perImage(g, start) : output;
