@@ -289,6 +289,7 @@ export {
   type LearnedLabels,
   labelRandomisation,
 } from './evaluation/explanations/label-randomisation.ts';
+export type { Lead } from './evaluation/explanations/lead.ts';
 export {
   type LocalizationAuc,
   localizationAuc,
