@@ -35,7 +35,7 @@ export function roarCommand(): Command {
     .option('--out <DIR>', 'run folder (default: runs/roar-<data>)')
     .addHelpText(
       'after',
-      '\nAs many trainings run at once as there are --threads; results do not depend on it.\nThe folder gets report.html, roar.json, tables, figures and models.\nStopped at any moment, the same command goes on where it was.',
+      '\nAs many trainings run at once as --threads says; results do not depend on it.\nThe folder gets report.html, roar.json, tables, figures and models.\nStopped at any moment, the same command goes on where it was.',
     );
   return withCommonOptions(command).action((file: string | undefined, options: RoarOptions, command: Command) =>
     runCommand(async (terminal) => {

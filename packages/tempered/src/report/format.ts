@@ -26,6 +26,9 @@ export function ordinal(value: number): string {
   return `${value}${(isWhole && ['th', 'st', 'nd', 'rd'][value % 10]) || 'th'}`;
 }
 
+/** 1, "seed" → "1 seed"; 3 → "3 seeds". */
+export const counted = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+
 const isPlain = (value: number): boolean => value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5);
 
 const scientific = (value: number): string => value.toExponential(1).replace('e+', 'e');

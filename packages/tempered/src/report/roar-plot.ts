@@ -20,12 +20,14 @@ export interface ScorePlotOptions extends PlotSpace {
   readonly series: readonly RoarSeries[];
   /** Where the intervals of the scores are. */
   readonly scores: ProtocolResult['scores'];
+  /** Under the title, for a figure without a caption. */
+  readonly note?: string;
   /** Of the scores. Default: what they need. */
   readonly limits?: readonly [number, number];
 }
 
 /** Scores against strength or accuracy, with a straight line and the correlations of each series; 3 to 2, as SVG text. */
-export function scorePlot({ mode, against, series, scores, limits, ...space }: ScorePlotOptions): string {
+export function scorePlot({ mode, against, series, scores, note, limits, ...space }: ScorePlotOptions): string {
   const name = mode.toUpperCase();
   const isShare = against !== 'strength';
   const points = series.map((each) =>
@@ -45,17 +47,20 @@ export function scorePlot({ mode, against, series, scores, limits, ...space }: S
     marks: [
       horizontalRules(6),
       Plot.ruleY([0], { stroke: 'var(--faint)', strokeDasharray: '2 3' }),
-      Plot.axisY({ ticks: 6, tickFormat: figure, tickSize: 0, label: null }),
+      Plot.axisY({ ticks: 6, tickFormat: axisTick, tickSize: 0, label: null }),
       Plot.axisX({
         ticks: 6,
         tickSize: 4,
-        tickFormat: isShare ? percentTick : figure,
+        tickFormat: isShare ? percentTick : axisTick,
         label: AXIS_LABELS[against],
         labelAnchor: 'center',
         labelArrow: 'none',
         labelOffset: 36,
       }),
       title(`${name} score`, -48, -50),
+      note === undefined
+        ? null
+        : Plot.text([note], { frameAnchor: 'top-left', dx: -48, dy: -34, fill: 'var(--quiet)', fontSize: 11 }),
       ...series.flatMap((each, i) => {
         const color = COLORS[each.norm];
         const { symbol, dash, fill = color } = MARKS[each.method];
@@ -70,12 +75,15 @@ export function scorePlot({ mode, against, series, scores, limits, ...space }: S
             strokeOpacity: 0.5,
           }),
           Plot.dot(points[i]!, { x: 'x', y: 'y', stroke: color, strokeWidth: 1.5, fill, symbol, r: 3.5 }),
-          ...key(each, i),
+          ...key(each, i, note === undefined ? 44 : 76),
         ];
       }),
     ],
   });
 }
+
+/** With the minus sign of the other numbers. */
+const axisTick = (value: number): string => figure(value).replaceAll('-', '−');
 
 const title = (text: string, dx: number, dy: number): Plot.Markish =>
   Plot.text([text], { frameAnchor: 'top-left', dx, dy, fill: 'var(--ink)', fontWeight: 600, fontSize: 12 });
@@ -93,10 +101,10 @@ function lineOf({ x, slope, intercept }: RoarSeries, style: Plot.LineOptions): P
 }
 
 /** Mark, name and correlations of a series, two to a row over the plot. */
-function key(series: RoarSeries, place: number): Plot.Markish[] {
+function key(series: RoarSeries, place: number, left: number): Plot.Markish[] {
   const color = COLORS[series.norm];
   const { symbol, fill = color } = MARKS[series.method];
-  const dx = 44 + (place % 2) * 170;
+  const dx = left + (place % 2) * 170;
   const dy = -46 + Math.floor(place / 2) * 17;
   const text = `${seriesLabel(series)}  ${correlation(series.pearson)} / ${correlation(series.spearman)}`;
   return [

@@ -2,7 +2,7 @@
 import { MODES, type Mode } from '../evaluation/roar/bands.ts';
 import { chanceCorrelation } from '../evaluation/roar/correlation.ts';
 import { createNumbering, figureOf, type Numbering, plotPair } from './figure.ts';
-import { count, epsilon, percent } from './format.ts';
+import { count, counted, epsilon, percent } from './format.ts';
 import { type Html, html } from './html.ts';
 import { imageGrid } from './image-grid.ts';
 import { createDocument } from './node-document.ts';
@@ -59,7 +59,14 @@ export function roarFigures(result: RoarResult): { name: string; svg: string }[]
       lossesOf(protocol).flatMap((loss) =>
         ROAR_AXES.map((against) => ({
           name: `${protocol.name}-${mode}-${loss}-${against}`,
-          svg: figureFile(drawScores(result, protocol, { mode, loss, against }, { document, width: 576 })),
+          svg: figureFile(
+            drawScores(
+              result,
+              protocol,
+              { mode, loss, against, note: `${protocol.name} protocol\nloss: ${LOSS_LABELS[loss]}` },
+              { document, width: 576 },
+            ),
+          ),
         })),
       ),
     ),
@@ -72,13 +79,14 @@ const lossesOf = ({ series }: ProtocolResult): RoarLoss[] =>
 function drawScores(
   { dataset }: RoarResult,
   { series, scores }: ProtocolResult,
-  { mode, loss, against }: { mode: Mode; loss: RoarLoss; against: RoarAxis },
+  { mode, loss, against, note }: { mode: Mode; loss: RoarLoss; against: RoarAxis; note?: string },
   space: { document: Document; width: number },
 ): string {
   return scorePlot({
     ...space,
     mode,
     against,
+    note,
     scores,
     series: series.filter((each) => each.mode === mode && each.loss === loss && each.against === against),
     ...(dataset.name === 'cifar10' && { limits: PUBLISHED_LIMITS[mode] }),
@@ -93,7 +101,7 @@ function opening(result: RoarResult): Html {
 <div class="kicker">Tempered ROAR and KAR · ${dataset.name} · seed\u00a0${seed}</div>
 <h1>${result.title}</h1>
 <p class="lead">${count(models.length)} classifiers, one standard and ${models.length === 2 ? 'one trained against attacks' : 'the others trained against attacks of rising strength'}, were asked
-which pixels matter to them. Those pixels were removed from the data (ROAR), or all others were (KAR), and ${count(trainings)} networks were
+which pixels matter to them. Those pixels were removed from the data (ROAR), or all others were (KAR), and ${counted(trainings, 'network')} ${trainings === 1 ? 'was' : 'were'}
 trained anew on what is left. A faithful map takes away more than chance does, or keeps more.</p>
 </header>
 <p>${count(dataset.classes.length)} classes, ${width} × ${height} pixels ${channels === 1 ? 'in grey' : 'in colour'}, ${count(dataset.trainCount)}
@@ -182,13 +190,16 @@ function protocolPart(result: RoarResult, protocol: ProtocolResult, numbering: N
     ? `Bars are 95% intervals over ${protocol.repetitions} seeds.`
     : `Each accuracy is ${protocol.repetitions === 1 ? 'that of one training' : `a mean over ${protocol.repetitions} trainings`}.`;
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const { epochs } = result;
   return html`<h2>${PROTOCOL_LABELS[protocol.name]}</h2>
 <p>${
     protocol.name === 'published'
-      ? html`Whole images are what the standard model classifies, ${percent(mean(protocol.unoccluded))} of them right; empty ones are taken to be
-guessed, ${percent(mean(protocol.chance))}.`
+      ? html`Whole images are what the standard model itself classifies, ${percent(mean(protocol.unoccluded))} of them right${
+          epochs.models !== epochs.retrained &&
+          `; it was trained for ${counted(epochs.models, 'epoch')}, the retrained networks for ${epochs.retrained}, so that the curves below can step where they leave it`
+        }; empty ones are taken to be guessed, ${percent(mean(protocol.chance))}.`
       : html`Networks trained like the others reach ${percent(mean(protocol.unoccluded))} on whole images and ${percent(mean(protocol.chance))} on
-empty ones, in the mean over ${protocol.repetitions} seeds.`
+empty ones, ${protocol.repetitions === 1 ? 'with one seed' : `in the mean over ${protocol.repetitions} seeds`}.`
   } Neither enters the scores: both curves of a score have the same ends.</p>
 ${figureOf({
   number: numbering.figure(),

@@ -141,6 +141,8 @@ export interface RoarResult {
   readonly seed: number;
   /** Networks trained on occluded images. */
   readonly trainings: number;
+  /** Of the models that are explained, and of the networks that are trained on occluded images. */
+  readonly epochs: { readonly models: number; readonly retrained: number };
   readonly models: readonly RoarModel[];
   readonly unranked: readonly Unranked[];
   readonly protocols: readonly ProtocolResult[];

@@ -1,7 +1,7 @@
 /** @file How a study of ROAR and KAR was done, in words for its report. */
 import type { StepSize } from '../../attacks/pgd.ts';
 import { FEWEST_DRAWN } from '../../evaluation/roar/correlation.ts';
-import { count, epsilon, list } from '../../report/format.ts';
+import { count, counted, epsilon, list } from '../../report/format.ts';
 import { LOSS_LABELS, METHOD_LABELS } from '../../report/roar-format.ts';
 import { ROAR_NORMS, type RoarResult } from '../../report/roar-result.ts';
 import type { RoarConfiguration } from './configuration.ts';
@@ -37,7 +37,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
     { name: 'Networks', value: `${architecture}, for the models that are explained and for those that are retrained` },
     {
       name: 'Training',
-      value: `${modelEpochs} epochs for the models that are explained, ${epochs} for those that are retrained, in batches of ${batchSize}, Adam, rate ${learningRate} ${schedule === 'cosine' ? 'falling along a cosine' : 'throughout'}, no augmentation; the last epoch counts`,
+      value: `${counted(modelEpochs, 'epoch')} for the models that are explained, ${epochs} for those that are retrained, in batches of ${batchSize}, Adam, rate ${learningRate} ${schedule === 'cosine' ? 'falling along a cosine' : 'throughout'}, no augmentation; the last epoch counts`,
     },
     {
       name: 'Adversarial training',
@@ -64,7 +64,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
       ? [
           {
             name: 'Published protocol',
-            value: `uniform noise below 1e-8 against ties; pixels above (ROAR) or below (KAR) the (100 − p)-th percentile of the map are replaced; random masks by a throw for each pixel; the mean cut to whole 255ths on test images; file order in every epoch; ${count(repeats)} trainings a point, each with weights of its own, of which the mean counts; trained once for each point of random masks, not once more beside every model, since no score looks at those`,
+            value: `uniform noise below 1e-8 against ties; pixels above (ROAR) or below (KAR) the (100 − p)-th percentile of the map are replaced; random masks by a throw for each pixel; the mean cut to whole 255ths on test images; file order in every epoch; ${repeats === 1 ? 'one training a point' : `${count(repeats)} trainings a point, each with weights of its own, of which the mean counts`}; trained once for each point of random masks, not once more beside every model, since no score looks at those`,
           },
         ]
       : []),
@@ -72,7 +72,7 @@ export function protocolOf(configuration: RoarConfiguration, fill: readonly numb
       ? [
           {
             name: 'Repaired protocol',
-            value: `ranked are ${rankings[ranked]}; exactly ⌊p n / 100⌋ of n are what matters, ties in an order drawn once for all models; random masks from one order of the pixels of each image, the same for all percentiles, models and seeds; the same mean on both splits; images shuffled; ${count(seeds)} seeds, each with the same weights and order for all points; accuracy on whole and on empty images measured; ${bandsInWords(seeds)}`,
+            value: `ranked are ${rankings[ranked]}; exactly ⌊p n / 100⌋ of n are what matters, ties in an order drawn once for all models; random masks from one order of the pixels of each image, the same for all percentiles, models and seeds; the same mean on both splits; images shuffled; ${counted(seeds, 'seed')}, each with the same weights and order for all points; accuracy on whole and on empty images measured; ${bandsInWords(seeds)}`,
           },
         ]
       : []),

@@ -173,6 +173,7 @@ describe('what it finds', () => {
     const figures = await readdir(join(folder, 'whole', 'figures'));
     expect(figures).toHaveLength(2 * 2 * 4);
     const svg = await readFile(join(folder, 'whole', 'figures', figures[0]!), 'utf8');
+    expect(svg).toMatch(/published protocol.*loss: cross-entropy/s);
     expect(svg).toMatch(/^<svg xmlns="[^"]+" width="6in" height="4in"[^>]* viewBox="0 0 576 384"/);
   });
 });

@@ -104,6 +104,7 @@ export async function runRoarStudy(options: RoarStudyOptions): Promise<{ result:
     },
     seed: configuration.seed,
     trainings: todo.length,
+    epochs: { models: configuration.modelEpochs, retrained: configuration.training.epochs },
     models,
     unranked: unranked.flat(),
     protocols,
