@@ -283,6 +283,9 @@ describe('attribute', () => {
       { images: { ...images, data: images.data.map((x, i) => (i === SIZE ? Number.NaN : x)) } },
       /^image 1 has the value NaN: it cannot be explained$/,
     ],
+    ['another method', { method: { name: 'magic' } as never }, /magic/],
+    ['another output', { of: 'luck' as 'logit' }, /luck/],
+    ['another rule', { method: integratedGradients({ rule: 'simpson' as 'left' }) }, /simpson/],
     ['too few numbers', { imageNumbers: [0] }, /^4 images were given with 1 numbers$/],
     ['images of another size', { images: noiseImages(1, [3]) }, /^images of shape \[1, 3\] do not fit/],
     [

@@ -16,6 +16,7 @@ import { type HiResCam, hiResCamPass } from './cam/hires-cam.ts';
 import { type LayerCam, layerCamPass } from './cam/layer-cam.ts';
 import { explainScoreCam, type ScoreCam } from './cam/score-cam.ts';
 import { type XGradCam, xGradCamPass } from './cam/xgrad-cam.ts';
+import { checkChoice } from './check-choice.ts';
 import {
   type Conductance,
   explainConductance,
@@ -31,7 +32,7 @@ import {
   explainGradientShap,
   type GradientShap,
 } from './expected-gradients.ts';
-import type { Explained } from './explained.ts';
+import { EXPLAINED, type Explained } from './explained.ts';
 import type { Cost, Explain, Explanation, Methods, Task } from './explanation.ts';
 import { type Gradient, type GradientTimesInput, gradientPass, gradientTimesInputPass } from './gradient.ts';
 import { type Deconvnet, type GuidedBackprop, rectifiedPass } from './guided-backprop.ts';
@@ -186,6 +187,8 @@ export async function attribute(classifier: Classifier, options: AttributeOption
   checkBatchSize(batchSize);
   if (images.shape[0] === 0) return { ...NOTHING, attributions: images, seed };
   const imageNumbers = options.imageNumbers ?? Int32Array.from({ length: images.shape[0]! }, (_, i) => i);
+  checkChoice('method', method.name, Object.keys(kinds));
+  if (typeof of === 'string') checkChoice('of', of, EXPLAINED);
   checkClassesFor(classifier, of);
   classifier.seedNoise(seed);
   const cost = { forwards: 0, backwards: 0 };

@@ -86,6 +86,7 @@ it.each<[Baseline, Tensor, RegExp]>([
   [{ blurred: 0 }, images, /^the blur of a baseline must be above 0 pixels, not 0$/],
   [{ uniform: 0 }, images, /^the number of uniform baselines must be a whole number, 1 or more, not 0$/],
   [{ gaussian: 2, sigma: -1 }, images, /^the standard deviation of a baseline must be 0 or more, not -1$/],
+  ['grey' as Baseline, images, /baseline/],
   [filled([2, 20, 10], Number.NaN), images, /^the baseline has the value NaN: nothing can be compared with it$/],
   [{ average: noiseImages(0, [2, 20, 10]) }, images, /^the number of baselines to average over must be a whole number/],
 ])('refuses %j', (baseline, given, message) => {

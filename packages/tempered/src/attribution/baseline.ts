@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { gaussianBlur } from '../image/blur.ts';
 import { createRandom } from '../random.ts';
 import { filled, rows, sizeOf, type Tensor, zeros } from '../tensor.ts';
+import { checkChoice } from './check-choice.ts';
 import { checkCount } from './check-count.ts';
 import { checkFinite } from './check-finite.ts';
 import type { Task } from './explanation.ts';
@@ -30,10 +31,10 @@ export type Baseline =
   | { readonly gaussian: number; readonly sigma?: number; readonly mean?: number }
   | { readonly average: Tensor };
 
-type Explained = Pick<Task, 'images' | 'seed' | 'imageNumbers'>;
+type WithImages = Pick<Task, 'images' | 'seed' | 'imageNumbers'>;
 
 /** The baseline of every image for one draw, [N, ...]; an image's baseline depends on seed and image number alone. */
-type Draw = (task: Explained, draw: number) => Tensor;
+type Draw = (task: WithImages, draw: number) => Tensor;
 
 interface Source {
   /** Attributions are averaged over so many baselines. */
@@ -57,13 +58,16 @@ export const isRandomBaseline = (baseline: Baseline): boolean => sourceOf(baseli
  *
  * @throws UsageError when a given image does not fit
  */
-export const baselinesOf = (task: Explained, baseline: Baseline, draw = 0): Tensor =>
+export const baselinesOf = (task: WithImages, baseline: Baseline, draw = 0): Tensor =>
   sourceOf(baseline).baselines(task, draw);
 
 const once = (baselines: Draw): Source => ({ draws: 1, random: false, baselines });
 
 function sourceOf(baseline: Baseline): Source {
-  if (typeof baseline === 'string') return named[baseline];
+  if (typeof baseline === 'string') {
+    checkChoice('baseline', baseline, Object.keys(named));
+    return named[baseline];
+  }
   if ('blurred' in baseline) return blurred(baseline.blurred);
   if ('uniform' in baseline) return uniform(baseline.uniform);
   if ('gaussian' in baseline) return gaussian(baseline);

@@ -362,7 +362,7 @@ export const methodCatalogue: Readonly<Partial<Record<AttributionMethod['name'],
       make: conductance,
     }),
   ),
-  'internal-influence': shares(
+  'internal-influence': slopes(
     entry({ summary: 'mean slope by a layer on the way from a baseline', settings: path, make: internalInfluence }),
   ),
   'neuron-conductance': shares(

@@ -29,7 +29,8 @@ export interface Conductance extends Required<PathOptions> {
  * How much of output − baseOutput flows through each value y of a layer: ∫ ∂f/∂y dy while the image changes along the
  * straight line from the baseline. Dhamdhere et al. 2019, "How important is a neuron?", eq. 2. The sum takes gradients
  * at the rule's points and the exact change of y over each point's interval, so that no part of the path is left out.
- * Needs a layer; adds up to the difference where all that reaches the output goes through it.
+ * Needs a layer; adds up to the difference where all that reaches the output goes through it. The certificate's
+ * completeness alone says how exact the sum over points is.
  *
  * @example
  * await attribute(classifier, { images, method: conductance(), layer: 'relu3' });
@@ -90,7 +91,8 @@ export interface NeuronConductance extends Required<PathOptions> {
 /**
  * How much of output − baseOutput flows from each input through one unit: (x − baseline) ⊙ ∫ ∂f/∂y · ∂y/∂x along the
  * straight line. Dhamdhere et al. 2019, eq. 3; captum's NeuronConductance. Through `layer:channel`, a channel of a
- * feature map, flows what flows through all its positions.
+ * feature map, flows what flows through all its positions. No sum is promised, so that nothing in the certificate says how
+ * exact the integral is: compare with more steps.
  *
  * @example
  * await attribute(classifier, { images, target: 3, method: neuronConductance({ unit: 'relu3:17' }) });

@@ -55,7 +55,10 @@ export interface Certificate {
   readonly lost?: readonly (readonly LostRelevance[])[];
   /** Points on the path of integrated gradients. */
   readonly points?: readonly number[];
-  /** Largest change of an attribution when the number of points was last raised, over the largest |attribution|. */
+  /**
+   * Adaptive integrated gradients: largest change of an element of the mean gradient when points were last added, over the
+   * largest |element|. Of other rules there is none; where they have completeness, that alone bounds their error.
+   */
   readonly quadratureError?: readonly number[];
   /** Monte Carlo: root mean square of the attributions' standard errors, over the largest |attribution|. */
   readonly standardError?: readonly number[];
@@ -69,7 +72,7 @@ export interface Completeness {
   readonly difference: number;
   /** |sum − difference|. */
   readonly error: number;
-  /** error / |difference|. */
+  /** error / |difference|; 0 where the error is no more than the attributions' rounding to single precision. */
   readonly relativeError: number;
 }
 
@@ -92,15 +95,22 @@ export interface Methods {
 export function completenessOf({ shape, data }: Tensor, differences: ArrayLike<number>): Completeness[] {
   const size = data.length / shape[0]!;
   return Array.from({ length: shape[0]! }, (_, i) =>
-    completeness(
-      data.subarray(i * size, (i + 1) * size).reduce((a, b) => a + b, 0),
-      differences[i]!,
-    ),
+    completenessOfImage(data.subarray(i * size, (i + 1) * size), differences[i]!),
   );
 }
 
-/** A sum of attributions against what it should be. */
-export function completeness(sum: number, difference: number): Completeness {
+/** Each attribution is rounded to single precision: an error of that size cannot be told from none. */
+function completenessOfImage(attributions: Float32Array, difference: number): Completeness {
+  let [sum, magnitude] = [0, 0];
+  for (const value of attributions) {
+    sum += value;
+    magnitude += Math.abs(value);
+  }
+  return completeness(sum, difference, 2 ** -24 * magnitude);
+}
+
+/** A sum of attributions against what it should be; what is at most `rounding` counts as no relative error. */
+export function completeness(sum: number, difference: number, rounding = 0): Completeness {
   const error = Math.abs(sum - difference);
-  return { sum, difference, error, relativeError: error === 0 ? 0 : error / Math.abs(difference) };
+  return { sum, difference, error, relativeError: error <= rounding ? 0 : error / Math.abs(difference) };
 }

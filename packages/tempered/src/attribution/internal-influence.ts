@@ -20,6 +20,7 @@ export interface InternalInfluence {
  * The mean gradient by a layer's values while the image changes along the straight line from the baseline: how much each
  * of them matters around there. Leino et al. 2018, "Influence-directed explanations for deep convolutional networks",
  * definition 1, with the uniform distribution on the line as the distribution of interest. Needs a layer.
+ * No sum is promised, so that nothing in the certificate says how exact the mean is: compare with more steps.
  *
  * @example
  * await attribute(classifier, { images, method: internalInfluence(), layer: 'relu3' });

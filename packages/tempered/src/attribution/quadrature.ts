@@ -1,5 +1,6 @@
 /** @file Rules for ∫₀¹: points and weights. */
 import { UsageError } from '../errors.ts';
+import { checkChoice } from './check-choice.ts';
 import { checkCount } from './check-count.ts';
 
 /**
@@ -9,7 +10,9 @@ import { checkCount } from './check-count.ts';
  * - `'captum-trapezoid'`: the trapezoid's points with weights 1/n, at both ends 1/2n, as captum's `riemann_trapezoid` and
  *   the text of Boychev 2023 have it; they add up to (n − 1)/n, so that every integral is too small by 1/n
  */
-export type QuadratureRule = 'left' | 'right' | 'midpoint' | 'trapezoid' | 'gauss-legendre' | 'captum-trapezoid';
+export type QuadratureRule = (typeof RULES)[number];
+
+const RULES = ['left', 'right', 'midpoint', 'trapezoid', 'gauss-legendre', 'captum-trapezoid'] as const;
 
 export interface Quadrature {
   /** In [0, 1], ascending. */
@@ -20,12 +23,13 @@ export interface Quadrature {
 /**
  * The points and weights of a rule.
  *
- * @throws UsageError unless `points` is a whole number, 1 or more; for the trapezoid, 2 or more
+ * @throws UsageError for another rule, or unless `points` is a whole number, 1 or more; for the trapezoid, 2 or more
  * @example
  * quadrature('midpoint', 2); // positions 0.25, 0.75; weights 0.5, 0.5
  */
 export function quadrature(rule: QuadratureRule, points: number): Quadrature {
   checkCount('steps', points);
+  checkChoice('rule', rule, RULES);
   if (rule === 'gauss-legendre') return gaussLegendre(points);
   if (rule === 'trapezoid' || rule === 'captum-trapezoid') return trapezoid(points, rule === 'trapezoid');
   const offset = { left: 0, midpoint: 0.5, right: 1 }[rule];
