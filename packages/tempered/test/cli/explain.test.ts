@@ -179,6 +179,12 @@ const BAD: [what: string, args: string, message: RegExp][] = [
   ['two attacks', '@small.onnx --input @batch.npy --epsilon 1 --attack pgd --attack fgsm', /one attack/],
   ['models of other shapes', '@small.onnx @linear.onnx --input @batch.npy', /one by one/],
   ['no background', '@small.onnx --input @batch.npy --method expected-gradients', /background/],
+  ['images without end', '@small.onnx --data shapes --images 999999999', /no image 999999999: no more than 100000/],
+  [
+    'a number of background images without data',
+    '@small.onnx --input @batch.npy --background 5 --method smoothgrad:method=deep-shap',
+    /give --background FILE.npy, or --data NAME/,
+  ],
   ['a percentile', '@small.onnx --input @batch.npy --percentile 101', /100 or less/],
   ['a percentile of 0', '@small.onnx --input @batch.npy --percentile 0', /above 0/],
 ];
