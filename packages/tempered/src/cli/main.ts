@@ -1,46 +1,29 @@
 /** @file The `tempered` command. */
 import { Command, CommanderError, Option } from 'commander';
 import { versions } from '../runtime/node/versions.ts';
-import { attackCommand } from './attack.ts';
-import { attacksCommand } from './attacks.ts';
-import { auditCommand } from './audit.ts';
-import { dataCommand } from './data.ts';
-import { differentiateCommand } from './differentiate.ts';
-import { doctorCommand } from './doctor.ts';
-import { evaluateCommand } from './evaluate.ts';
-import { explainCommand } from './explain.ts';
 import { compactHelp } from './help.ts';
-import { methodsCommand } from './methods.ts';
-import { roarCommand } from './roar.ts';
-import { scoreCommand } from './score.ts';
-import { sneakCommand } from './sneak.ts';
-import { stabilityCommand } from './stability.ts';
-import { studyCommand } from './study.ts';
-import { trainCommand } from './train.ts';
-import { uarCommand } from './uar.ts';
-import { universalCommand } from './universal.ts';
-import { vaeGanCommand } from './vae-gan.ts';
 
-const COMMANDS = [
-  studyCommand,
-  trainCommand,
-  auditCommand,
-  evaluateCommand,
-  attackCommand,
-  attacksCommand,
-  uarCommand,
-  universalCommand,
-  explainCommand,
-  methodsCommand,
-  scoreCommand,
-  stabilityCommand,
-  roarCommand,
-  sneakCommand,
-  vaeGanCommand,
-  differentiateCommand,
-  dataCommand,
-  doctorCommand,
-];
+/** In the order of the help. Loaded when called: what all of them need takes most of a second to load. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  study: async () => (await import('./study.ts')).studyCommand(),
+  train: async () => (await import('./train.ts')).trainCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
+  evaluate: async () => (await import('./evaluate.ts')).evaluateCommand(),
+  attack: async () => (await import('./attack.ts')).attackCommand(),
+  attacks: async () => (await import('./attacks.ts')).attacksCommand(),
+  uar: async () => (await import('./uar.ts')).uarCommand(),
+  universal: async () => (await import('./universal.ts')).universalCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+  methods: async () => (await import('./methods.ts')).methodsCommand(),
+  score: async () => (await import('./score.ts')).scoreCommand(),
+  stability: async () => (await import('./stability.ts')).stabilityCommand(),
+  roar: async () => (await import('./roar.ts')).roarCommand(),
+  sneak: async () => (await import('./sneak.ts')).sneakCommand(),
+  'vae-gan': async () => (await import('./vae-gan.ts')).vaeGanCommand(),
+  differentiate: async () => (await import('./differentiate.ts')).differentiateCommand(),
+  data: async () => (await import('./data.ts')).dataCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+};
 
 const program = new Command('tempered')
   .description('A workbench for image classifiers: trains, attacks, explains and measures them.')
@@ -60,7 +43,10 @@ Common options:
 'tempered COMMAND --help' explains a command. Start with: tempered study`,
   );
 
-for (const create of COMMANDS) program.addCommand(create());
+// Without the name of a command, all of them are listed, or looked through for what was meant.
+const name = process.argv[2] ?? '';
+const called = Object.entries(COMMANDS).filter(([command]) => command === name);
+for (const [, load] of called.length > 0 ? called : Object.entries(COMMANDS)) program.addCommand(await load());
 for (const command of allCommands(program)) compactHelp(command.exitOverride());
 
 // A reader that has seen enough, such as `head`, is no error.
